@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times and checks collectives on this machine's GPUs, one CSV line each:
-//   p2plab_gpu_bench time COLLECTIVE[:TYPE] RANKS FROM TO FORM...   sum, of float16 or that type
-//       FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
+//   p2plab_gpu_bench time COLLECTIVE[:TYPE] RANKS FROM TO SPEC...   sum, of float16 or that type
+//       SPEC is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
 //       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch, u bulk copies, o
 //       ordinary ones, s staged buffers. RANKS may be "4pairs": NVLink only inside pairs, between these host memory
 //   p2plab_gpu_bench replay ...                              the same with 1000 samples: 100,000 calls up to 1 MiB
-//   p2plab_gpu_bench check RANKS [elements=N,N...] [:FORM...]  every planner, collective, protocol, type and odd size: prints what is wrong; or only
-//                                                            these numbers of elements, of float16, and these forms, as above but for the planner
+//   p2plab_gpu_bench check RANKS [elements=N,N...] [:SPEC...]  every planner, collective, protocol, type and odd size: prints what is wrong; or only
+//                                                            these numbers of elements, of float16, and these specs, as above but for the planner
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -35,7 +35,7 @@ std::vector<std::string> split(const std::string& text, char mark) {
 }
 
 // A way to run a collective.
-struct Form {
+struct Spec {
   std::string name;
   std::string planner;
   Parameters parameters;
@@ -45,7 +45,7 @@ struct Form {
   bool tuned = false;
   bool staged = false;
 
-  explicit Form(const std::string& text) : name(text) {
+  explicit Spec(const std::string& text) : name(text) {
     if (text == "nccl") {
       planner = "one_shot";
       executor = "nccl";
@@ -119,28 +119,28 @@ class Executors {
   std::map<std::string, std::unique_ptr<Executor>> made_;
 };
 
-Result<Measurement> run(Executors& executors, const Topology& topology, const Routes& routes, const Form& form, const Case& what) {
+Result<Measurement> run(Executors& executors, const Topology& topology, const Routes& routes, const Spec& spec, const Case& what) {
   const auto planners = builtin_planners();
-  const auto planner = planners.get("algorithm", form.planner);
+  const auto planner = planners.get("algorithm", spec.planner);
   if (!planner) return planner.error();
-  PlanContext context{.routes = &routes, .payload = what.payload, .in_place = what.in_place, .parameters = form.parameters};
+  PlanContext context{.routes = &routes, .payload = what.payload, .in_place = what.in_place, .parameters = spec.parameters};
   auto plan = (*planner)->make()->plan(topology, what.collective, context);
   if (!plan) return plan.error();
   const auto proof = verify(topology, routes, plan->schedule, {.in_place = what.in_place});
   if (!proof) return proof.error();
-  const auto suited = form.staged ? staged_gpu_tuning : gpu_tuning;
-  const auto tuning = form.tuned ? suited(plan->schedule, *proof, what.payload) : form.tuning;
+  const auto suited = spec.staged ? staged_gpu_tuning : gpu_tuning;
+  const auto tuning = spec.tuned ? suited(plan->schedule, *proof, what.payload) : spec.tuning;
   const auto program = lower(plan->schedule, *proof, what.payload, tuning, PeerAccess(topology, routes));
   if (!program) return program.error();
-  const auto executor = executors.get(form.executor);
+  const auto executor = executors.get(spec.executor);
   if (!executor) return executor.error();
   auto options = what.options;
-  options.shape = form.shape;
-  options.staged = form.staged;
+  options.shape = spec.shape;
+  options.staged = spec.staged;
   return (*executor)->run({&topology, &routes, &*plan, &*program}, options);
 }
 
-int time_forms(const std::vector<std::string>& arguments, int repeats) {
+int time_specs(const std::vector<std::string>& arguments, int repeats) {
   const auto words = split(arguments[1], ':');
   const auto kind = *collective_kind(words[0]);
   const auto type = words.size() > 1 ? *data_type(words[1]) : DataType::float16;
@@ -150,16 +150,16 @@ int time_forms(const std::vector<std::string>& arguments, int repeats) {
   Executors executors;
   for (auto size = std::atoll(arguments[3].c_str()); size <= std::atoll(arguments[4].c_str()); size *= 2) {
     for (std::size_t f = 5; f < arguments.size(); ++f) {
-      const Form form(arguments[f]);
+      const Spec spec(arguments[f]);
       const Case what{make_collective(kind, ranks), {.elements = size / size_of(type), .type = type}, false, {.warmup = 2, .repeats = repeats}};
-      const auto result = run(executors, topology, routes, form, what);
+      const auto result = run(executors, topology, routes, spec, what);
       if (!result) {
-        fmt::print("{},{},{},{},-,-,{}\n", arguments[1], ranks, size, form.name, describe(result.error()));
+        fmt::print("{},{},{},{},-,-,{}\n", arguments[1], ranks, size, spec.name, describe(result.error()));
         continue;
       }
       const auto time = *result->median();
       const auto least = *std::ranges::min_element(result->samples);
-      fmt::print("{},{},{},{},{:.2f},{:.2f},{:.1f},{},{}\n", arguments[1], ranks, size, form.name, microseconds(time), microseconds(least),
+      fmt::print("{},{},{},{},{:.2f},{:.2f},{:.1f},{},{}\n", arguments[1], ranks, size, spec.name, microseconds(time), microseconds(least),
                  static_cast<double>(size) / time.count() * 1e-9 * bus_factor(kind, ranks),
                  result->check->passed ? "right" : "WRONG " + result->check->first_wrong, result->notes.front());
       std::fflush(stdout);
@@ -171,9 +171,9 @@ int time_forms(const std::vector<std::string>& arguments, int repeats) {
 // One line per failure, a count at the end.
 class Checker {
  public:
-  Checker(const std::string& ranks, std::vector<std::int64_t> elements, std::vector<std::string> forms)
+  Checker(const std::string& ranks, std::vector<std::int64_t> elements, std::vector<std::string> specs)
       : elements_(std::move(elements)),
-        forms_(std::move(forms)),
+        specs_(std::move(specs)),
         ranks_(std::atoi(ranks.c_str())),
         topology_(*resolve_topology("hgx-h200:gpus=" + ranks)),
         routes_(topology_) {}
@@ -182,10 +182,10 @@ class Checker {
     for (const auto kind : all_collective_kinds()) {
       const auto planners = builtin_planners();
       for (const auto& entry : planners.entries()) {
-        for (const auto& form : forms_) {
+        for (const auto& spec : specs_) {
           for (const auto elements : elements_.empty() ? usual() : elements_)
-            one(kind, entry.name + form, elements, DataType::float16, ReduceOp::sum, false);
-          if (elements_.empty()) one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
+            one(kind, entry.name + spec, elements, DataType::float16, ReduceOp::sum, false);
+          if (elements_.empty()) one(kind, entry.name + spec, 4099, DataType::float32, ReduceOp::sum, true);
         }
       }
       say(to_string(kind));
@@ -193,8 +193,8 @@ class Checker {
     if (!elements_.empty()) return wrong_ == 0 ? 0 : 1;
     for (const auto type : all_data_types()) {
       for (const auto op : all_reduce_ops()) {
-        for (const auto* form : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:lamport", "ring:lamport"})
-          one(CollectiveKind::all_reduce, form, 5'005, type, op, false);  // of 2, 3 and 4 ranks some begin at odd elements
+        for (const auto* spec : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:lamport", "ring:lamport"})
+          one(CollectiveKind::all_reduce, spec, 5'005, type, op, false);  // of 2, 3 and 4 ranks some begin at odd elements
       }
     }
     say("all types and operations");
@@ -207,9 +207,9 @@ class Checker {
     fmt::print("check {} ranks, to {}: {} right, {} wrong, {} not planned\n", ranks_, done, right_, wrong_, unplanned_);
     std::fflush(stdout);
   }
-  void one(CollectiveKind kind, const std::string& form, std::int64_t elements, DataType type, ReduceOp op, bool in_place) {
+  void one(CollectiveKind kind, const std::string& spec, std::int64_t elements, DataType type, ReduceOp op, bool in_place) {
     // Code made for a program depends little on its size, and takes time to make.
-    Form shaped(form);
+    Spec shaped(spec);
     shaped.shape.interpret = elements <= 1;
     const Case what{
         make_collective(kind, ranks_, Rank{ranks_ - 1}), {.elements = elements, .type = type, .op = op}, in_place, {.warmup = 0, .repeats = 0}};
@@ -223,13 +223,13 @@ class Checker {
       return;
     }
     ++wrong_;
-    fmt::print("WRONG {} {} {} {} {}{}: {}\n", to_string(kind), form, elements, to_string(type), to_string(op), in_place ? " in place" : "",
+    fmt::print("WRONG {} {} {} {} {}{}: {}\n", to_string(kind), spec, elements, to_string(type), to_string(op), in_place ? " in place" : "",
                result ? result->check->first_wrong : describe(result.error()));
     std::fflush(stdout);
   }
 
   std::vector<std::int64_t> elements_;
-  std::vector<std::string> forms_;
+  std::vector<std::string> specs_;
   int ranks_;
   Topology topology_;
   Routes routes_;
@@ -243,21 +243,21 @@ class Checker {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (arguments.size() >= 6 && arguments[0] == "time") return time_forms(arguments, 7);
-  if (arguments.size() >= 6 && arguments[0] == "replay") return time_forms(arguments, 1000);
+  if (arguments.size() >= 6 && arguments[0] == "time") return time_specs(arguments, 7);
+  if (arguments.size() >= 6 && arguments[0] == "replay") return time_specs(arguments, 1000);
   if (arguments.size() >= 2 && arguments[0] == "check") {
     std::vector<std::int64_t> elements;
-    std::vector<std::string> forms;
+    std::vector<std::string> specs;
     for (std::size_t a = 2; a < arguments.size(); ++a) {
       if (!arguments[a].starts_with("elements=")) {
-        forms.push_back(arguments[a]);
+        specs.push_back(arguments[a]);
         continue;
       }
       for (const auto& number : split(arguments[a].substr(9), ',')) elements.push_back(std::atoll(number.c_str()));
     }
-    if (forms.empty()) forms = {":simple", ":simple:3:4096", ":simple:2:65536:u", ":copy", ":ll", ":lamport", ":ll128", ":tuned"};
-    return Checker{arguments[1], std::move(elements), std::move(forms)}.all();
+    if (specs.empty()) specs = {":simple", ":simple:3:4096", ":simple:2:65536:u", ":copy", ":ll", ":lamport", ":ll128", ":tuned"};
+    return Checker{arguments[1], std::move(elements), std::move(specs)}.all();
   }
-  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS [elements=N,N...] [:FORM...]\n");
+  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO SPEC... | check RANKS [elements=N,N...] [:SPEC...]\n");
   return 2;
 }

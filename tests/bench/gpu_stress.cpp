@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many calls on this machine's GPUs with fresh data for every call, compared on the GPU, each rank's host thread held up at random: form by form,
+// Many calls on this machine's GPUs with fresh data for every call, compared on the GPU, each rank's host thread held up at random: case by case,
 // then several operations of two communicators at once.
 //   p2plab_gpu_stress RANKS CALLS
 #include <cstdlib>
@@ -12,7 +12,7 @@
 namespace {
 
 using namespace p2plab;
-using testing::CallForm;
+using testing::CallCase;
 using testing::FreshCalls;
 using enum CollectiveKind;
 
@@ -22,25 +22,25 @@ const Tuning ll128{.protocol = Protocol::ll128};
 const Tuning flags{.protocol = Protocol::ll};
 const Tuning slices{.blocks_per_lane = 4, .slice = Bytes{4096}};
 
-// Runs the forms at the same time; how many elements were wrong, or 1 more for what could not run.
-std::int64_t stress(const std::vector<Communicator*>& communicators, const std::vector<int>& devices, const std::vector<CallForm>& forms, int calls) {
+// Runs the cases at the same time; how many elements were wrong, or 1 more for what could not run.
+std::int64_t stress(const std::vector<Communicator*>& communicators, const std::vector<int>& devices, const std::vector<CallCase>& cases, int calls) {
   std::vector<std::unique_ptr<FreshCalls>> running;
   std::int64_t bad = 0;
-  for (std::size_t f = 0; f < forms.size(); ++f) {
-    auto made = FreshCalls::create(*communicators[f % communicators.size()], devices, forms[f]);
-    if (!made) fmt::print("{}, {}: {}\n", to_string(forms[f].kind), forms[f].planner, describe(made.error()));
+  for (std::size_t f = 0; f < cases.size(); ++f) {
+    auto made = FreshCalls::create(*communicators[f % communicators.size()], devices, cases[f]);
+    if (!made) fmt::print("{}, {}: {}\n", to_string(cases[f].kind), cases[f].planner, describe(made.error()));
     bad += made ? 0 : 1;
     running.push_back(made ? *std::move(made) : nullptr);
   }
   for (auto& one : running) {
     if (one) one->start(calls);
   }
-  for (std::size_t f = 0; f < forms.size(); ++f) {
+  for (std::size_t f = 0; f < cases.size(); ++f) {
     if (!running[f]) continue;
     const auto wrong = running[f]->wrong();
     const auto found = wrong ? fmt::format("{} elements wrong", *wrong) : describe(wrong.error());
-    fmt::print("{}, {}, {} elements, {}, {}: {} calls, {}\n", to_string(forms[f].kind), forms[f].planner, forms[f].elements, running[f]->describe(),
-               forms[f].use == BufferUse::staged ? "staged" : "registered", calls, found);
+    fmt::print("{}, {}, {} elements, {}, {}: {} calls, {}\n", to_string(cases[f].kind), cases[f].planner, cases[f].elements, running[f]->describe(),
+               cases[f].use == BufferUse::staged ? "staged" : "registered", calls, found);
     bad += wrong ? *wrong : 1;
   }
   return bad;
@@ -65,22 +65,22 @@ int main(int argc, char** argv) {
   }
   std::int64_t bad = 0;
   constexpr auto staged = BufferUse::staged;
-  for (const CallForm& form :
-       {CallForm{all_reduce, "one_shot", flags, 3000}, CallForm{all_reduce, "one_shot", lamport, 3000},
-        CallForm{all_reduce, "two_shot", lamport, 30'011, {.first_call = near_end}}, CallForm{all_reduce, "two_shot", ll128, 30'011},
-        CallForm{all_reduce, "two_shot", lamport, 30'011, {.interpret = true}}, CallForm{all_reduce, "ring", lamport, 30'011},
-        CallForm{all_reduce, "ring", slices, 30'011}, CallForm{broadcast, "one_shot", flags, 3000, {.first_call = near_end}},
-        CallForm{broadcast, "two_shot", ll128, 30'011, {.first_call = near_end}}, CallForm{broadcast, "ring", ll128, 30'011},
-        CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", ll128, 30'011}, CallForm{all_gather, "ring", ll128, 2'000'003},
-        CallForm{all_gather, "ring", slices, 30'011}, CallForm{all_reduce, "two_shot", lamport, 30'011, {}, staged},
-        CallForm{all_reduce, "ring", slices, 30'011, {}, staged}}) {
-    bad += stress({&*alone}, devices, {form}, calls);
+  for (const CallCase& which :
+       {CallCase{all_reduce, "one_shot", flags, 3000}, CallCase{all_reduce, "one_shot", lamport, 3000},
+        CallCase{all_reduce, "two_shot", lamport, 30'011, {.first_call = near_end}}, CallCase{all_reduce, "two_shot", ll128, 30'011},
+        CallCase{all_reduce, "two_shot", lamport, 30'011, {.interpret = true}}, CallCase{all_reduce, "ring", lamport, 30'011},
+        CallCase{all_reduce, "ring", slices, 30'011}, CallCase{broadcast, "one_shot", flags, 3000, {.first_call = near_end}},
+        CallCase{broadcast, "two_shot", ll128, 30'011, {.first_call = near_end}}, CallCase{broadcast, "ring", ll128, 30'011},
+        CallCase{broadcast, "ring", slices, 30'011}, CallCase{all_gather, "two_shot", ll128, 30'011}, CallCase{all_gather, "ring", ll128, 2'000'003},
+        CallCase{all_gather, "ring", slices, 30'011}, CallCase{all_reduce, "two_shot", lamport, 30'011, {}, staged},
+        CallCase{all_reduce, "ring", slices, 30'011, {}, staged}}) {
+    bad += stress({&*alone}, devices, {which}, calls);
   }
   fmt::print("six at once:\n");
   bad += stress({&*first, &*second}, devices,
-                {CallForm{all_reduce, "one_shot", lamport, 3000}, CallForm{all_reduce, "two_shot", lamport, 30'011},
-                 CallForm{all_reduce, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", ll128, 30'011},
-                 CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_reduce, "ring", slices, 30'011, {}, staged}},
+                {CallCase{all_reduce, "one_shot", lamport, 3000}, CallCase{all_reduce, "two_shot", lamport, 30'011},
+                 CallCase{all_reduce, "ring", slices, 30'011}, CallCase{all_gather, "two_shot", ll128, 30'011},
+                 CallCase{broadcast, "ring", slices, 30'011}, CallCase{all_reduce, "ring", slices, 30'011, {}, staged}},
                 calls);
   return bad == 0 ? 0 : 1;
 }

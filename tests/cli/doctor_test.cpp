@@ -84,7 +84,7 @@ TEST(DoctorCommand, AMachineThatCannotBeReadIsAnErrorThatSaysWhy) {
   EXPECT_NE(missing.err.find("/no/such/file"), std::string::npos) << missing.err;
 }
 
-// Scripts get the same form, and why nothing more is said.
+// Scripts get the same keys, and why nothing more is said.
 TEST(DoctorCommand, JsonOfAMachineWithoutGpusSaysSo) {
   auto facts = nlohmann::json::parse(test::content(std::filesystem::path(P2PLAB_SOURCE_DIR) / "tests/data/h200x4_facts.json"));
   for (const auto* const part : {"nvml", "cuda", "pci", "peers"}) facts[part] = nlohmann::json::array();

@@ -105,7 +105,7 @@ TEST(Launched, WhatCannotBeLedSaysSo) {
 }
 
 TEST(Launched, ARankThatNeverComesEndsTheOthersInTimeByItsNumber) {
-  const auto alone = as_rank(0, 2, 2, "bench --executor host --launched --patience 0.3 --topology hgx-h100:nodes=2,gpus=1 -b 1K -e 1K");
+  const auto alone = as_rank(0, 2, 2, "bench --executor host --launched --gather-timeout 0.3 --topology hgx-h100:nodes=2,gpus=1 -b 1K -e 1K");
   EXPECT_EQ(alone.exit, 1);
   EXPECT_NE(alone.err.find("rank 1 of 2 did not come within 0.3 s"), std::string::npos) << alone.err;
 }

@@ -9,7 +9,7 @@
 namespace p2plab {
 namespace {
 
-using testing::CallForm;
+using testing::CallCase;
 using testing::FreshCalls;
 using enum CollectiveKind;
 
@@ -33,11 +33,11 @@ TEST(Communicators, SeveralRunAtOnceOnStreamsOfTheirOwn) {
   auto first = *Communicator::create(*devices, {.at_once = 8});
   auto second = *Communicator::create(*devices, {.at_once = 8});
   std::vector<std::unique_ptr<FreshCalls>> all;
-  for (const auto& [communicator, form] : {std::pair{&first, CallForm{all_reduce, "one_shot", lamport, 3000}},
-                                           {&first, CallForm{all_reduce, "ring", slices, 30'011}},
-                                           {&second, CallForm{all_gather, "two_shot", ll128, 30'011}},
-                                           {&second, CallForm{all_reduce, "two_shot", slices, 100'003, {}, BufferUse::staged}}}) {
-    auto calls = FreshCalls::create(*communicator, *devices, form);
+  for (const auto& [communicator, which] : {std::pair{&first, CallCase{all_reduce, "one_shot", lamport, 3000}},
+                                            {&first, CallCase{all_reduce, "ring", slices, 30'011}},
+                                            {&second, CallCase{all_gather, "two_shot", ll128, 30'011}},
+                                            {&second, CallCase{all_reduce, "two_shot", slices, 100'003, {}, BufferUse::staged}}}) {
+    auto calls = FreshCalls::create(*communicator, *devices, which);
     ASSERT_TRUE(calls) << describe(calls.error());
     all.push_back(*std::move(calls));
   }
@@ -56,8 +56,8 @@ TEST(Communicators, OperationsShareMemoryThatIsAllocatedOnceAndGivenBack) {
   EXPECT_EQ(communicator.memory(Rank{0}).allocations, 0);
   MemoryUse first;
   for (int round = 0; round < 3; ++round) {
-    for (const auto& form : {CallForm{all_reduce, "two_shot", lamport, 1'000'003}, CallForm{all_reduce, "ring", slices, 1'000'003}}) {
-      auto calls = FreshCalls::create(communicator, *devices, form);
+    for (const auto& which : {CallCase{all_reduce, "two_shot", lamport, 1'000'003}, CallCase{all_reduce, "ring", slices, 1'000'003}}) {
+      auto calls = FreshCalls::create(communicator, *devices, which);
       ASSERT_TRUE(calls) << describe(calls.error());
       (*calls)->start(10);
       const auto wrong = (*calls)->wrong();
@@ -81,8 +81,8 @@ TEST(Communicators, AStagedCallTakesAnyBuffers) {
   constexpr std::size_t elements = 4096;
   for (const auto& [planner, tuning] : {std::pair{"one_shot", lamport}, {"two_shot", ll128}, {"ring", slices}}) {
     for (const bool interpret : {false, true}) {
-      const CallForm form{all_reduce, planner, tuning, elements, {.interpret = interpret}, BufferUse::staged};
-      auto calls = FreshCalls::create(communicator, *devices, form);
+      const CallCase which{all_reduce, planner, tuning, elements, {.interpret = interpret}, BufferUse::staged};
+      auto calls = FreshCalls::create(communicator, *devices, which);
       ASSERT_TRUE(calls) << describe(calls.error());
       const auto other = cuda::Buffers::create((*calls)->schedule(), {.elements = elements, .type = DataType::float16}, *devices, {});
       ASSERT_TRUE(other);

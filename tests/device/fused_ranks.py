@@ -24,7 +24,7 @@ def shapes(quick):
         yield from ((1, 8192), (32, 8192), (138, 6144), (1, 8), (2, 40000))
 
 
-def forms():
+def epilogues():
     yield {"norm": "rms"}
     yield {"norm": "layer", "bias": True}
     yield {"norm": "rms", "float8": "token", "normed": False}
@@ -45,7 +45,7 @@ def synchronize(torch):
 class Case:
     """The tensors of one rank."""
 
-    def __init__(self, torch, rank, shape, dtype, form, seed):
+    def __init__(self, torch, rank, shape, dtype, epilogue, seed):
         made = torch.Generator(device="cpu").manual_seed(seed * 100 + rank)
         device = gpu_of(torch, rank)
         whole = lambda *size: torch.randint(-3, 4, size, generator=made).to(dtype).to(device)
@@ -54,48 +54,48 @@ class Case:
         self.sum, self.normed = torch.full_like(self.x, 7), torch.full_like(self.x, 7)
         self.quantised = torch.zeros(shape, dtype=torch.float8_e4m3fn, device=device)
         self.scales = torch.full((shape[0] * max(1, shape[1] // 128),), 0.25, dtype=torch.float32, device=device)
-        self.form = form
+        self.epilogue = epilogue
 
     def words(self, shape):
-        form = self.form
-        given = {"hidden": shape[1], "norm": form["norm"], "float8": form.get("float8"), "epsilon": 1e-5, "residual": self.residual.data_ptr(),
+        epilogue = self.epilogue
+        given = {"hidden": shape[1], "norm": epilogue["norm"], "float8": epilogue.get("float8"), "epsilon": 1e-5, "residual": self.residual.data_ptr(),
                  "sum": self.sum.data_ptr()}
-        if form.get("weight", True):
+        if epilogue.get("weight", True):
             given["weight"] = self.weight.data_ptr()
-        if form.get("bias"):
+        if epilogue.get("bias"):
             given["bias"] = self.bias.data_ptr()
-        if form.get("normed", True):
+        if epilogue.get("normed", True):
             given["normed"] = self.normed.data_ptr()
-        if form.get("float8"):
+        if epilogue.get("float8"):
             given.update(quantised=self.quantised.data_ptr(), scales=self.scales.data_ptr())
         return given
 
     def wrong(self, torch, total):
         """What of the outputs is not what float64 says, as text; empty: all is right."""
-        form, kind = self.form, str(self.x.dtype).removeprefix("torch.")
+        epilogue, kind = self.epilogue, str(self.x.dtype).removeprefix("torch.")
         unit = UNIT[kind]
         z = (total.to(self.x.device).float() + self.residual.float()).to(self.x.dtype)
         if not torch.equal(z, self.sum):
             return f"sum: {(z.double() - self.sum.double()).abs().max().item()}"
         z = z.double()
         y = z
-        if form["norm"] != "none":
-            middle = z.mean(1, keepdim=True) if form["norm"] == "layer" else 0.0
+        if epilogue["norm"] != "none":
+            middle = z.mean(1, keepdim=True) if epilogue["norm"] == "layer" else 0.0
             y = (z - middle) / ((z - middle).pow(2).mean(1, keepdim=True) + 1e-5).sqrt()
-            y = y * self.weight.double() if form.get("weight", True) else y
-            y = y + self.bias.double() if form.get("bias") else y
+            y = y * self.weight.double() if epilogue.get("weight", True) else y
+            y = y + self.bias.double() if epilogue.get("bias") else y
         slack = y.abs() * unit + 2.0**-17 * (1 + self.weight.double().abs().max())
-        if form.get("normed", True):
+        if epilogue.get("normed", True):
             if not ((self.normed.double() - y).abs() <= slack).all():
                 return f"normed: {(self.normed.double() - y).abs().max().item()}"
             y, slack = self.normed.double(), slack * 0
-        if not form.get("float8"):
+        if not epilogue.get("float8"):
             return ""
         rows, hidden = y.shape
-        width = {"tensor": rows * hidden, "token": hidden, "group": 128}[form["float8"]]
+        width = {"tensor": rows * hidden, "token": hidden, "group": 128}[epilogue["float8"]]
         blocks = y.reshape(-1, width)
         scales = self.scales[:blocks.shape[0]].double().unsqueeze(1)
-        if form["float8"] != "tensor":
+        if epilogue["float8"] != "tensor":
             right = (blocks.abs().amax(1, keepdim=True) / 448).clamp(min=1 / (448 * 512))
             if not ((scales - right).abs() <= right * (2.0**-20 + 2 * unit)).all():
                 return f"scales: {(scales - right).abs().max().item()}"
@@ -122,11 +122,11 @@ def run_all(torch, groups, streams, cases, shape, dtype):
 def cases_of(torch, quick):
     for shape in shapes(quick):
         for dtype in (torch.bfloat16, torch.float16, torch.float32):
-            for form in forms():
-                if form.get("float8") == "group" and shape[1] % 128 != 0:
+            for epilogue in epilogues():
+                if epilogue.get("float8") == "group" and shape[1] % 128 != 0:
                     continue
                 if dtype is torch.bfloat16 or shape in ((3, 4096), (5, 1000)):
-                    yield shape, dtype, form
+                    yield shape, dtype, epilogue
 
 
 def check_data(torch, groups, streams, args):
@@ -135,10 +135,10 @@ def check_data(torch, groups, streams, args):
     if args.seconds is not None:  # whatever there is time for is a bit of everything
         random.Random(1).shuffle(all_cases)
     until = time.monotonic() + (float("inf") if args.seconds is None else args.seconds)
-    for shape, dtype, form in all_cases:
+    for shape, dtype, epilogue in all_cases:
         if time.monotonic() > until:
             break
-        cases = [Case(torch, group.rank, shape, dtype, form, done) for group in groups]
+        cases = [Case(torch, group.rank, shape, dtype, epilogue, done) for group in groups]
         synchronize(torch)
         total = torch.stack([case.x.double().cpu() for case in cases]).sum(0).to(dtype)
         prepare_all(groups, cases, shape, dtype)
@@ -146,7 +146,7 @@ def check_data(torch, groups, streams, args):
             run_all(torch, groups, streams, cases, shape, dtype)
         for case in cases:
             if why := case.wrong(torch, total):
-                wrong.append((shape, dtype, form, why))
+                wrong.append((shape, dtype, epilogue, why))
         done += 1
     return done, len(all_cases), wrong
 
@@ -166,13 +166,13 @@ def check_streams(torch, p2plab, groups, streams):
 
 def check_rows_alone(torch, groups, streams):
     """A row has the same bits alone and among others."""
-    form, hidden = {"norm": "rms", "float8": "token", "normed": True}, 4096
-    many = [Case(torch, group.rank, (6, hidden), torch.bfloat16, form, 1) for group in groups]
+    epilogue, hidden = {"norm": "rms", "float8": "token", "normed": True}, 4096
+    many = [Case(torch, group.rank, (6, hidden), torch.bfloat16, epilogue, 1) for group in groups]
     prepare_all(groups, many, (6, hidden), torch.bfloat16)
     run_all(torch, groups, streams, many, (6, hidden), torch.bfloat16)
     bad = 0
     for row in (0, 5):
-        one = [Case(torch, group.rank, (1, hidden), torch.bfloat16, form, 2) for group in groups]
+        one = [Case(torch, group.rank, (1, hidden), torch.bfloat16, epilogue, 2) for group in groups]
         for alone, among in zip(one, many):
             alone.x, alone.residual, alone.weight = among.x[row:row + 1].clone(), among.residual[row:row + 1].clone(), among.weight
         synchronize(torch)
@@ -186,8 +186,8 @@ def check_rows_alone(torch, groups, streams):
 
 def check_graphs(torch, groups, streams):
     """Calls in graphs, replayed on new data, ten in a row before anybody looks."""
-    shape, form, graphs = (6, 6144), {"norm": "rms"}, []
-    cases = [Case(torch, group.rank, shape, torch.bfloat16, form, 3) for group in groups]
+    shape, epilogue, graphs = (6, 6144), {"norm": "rms"}, []
+    cases = [Case(torch, group.rank, shape, torch.bfloat16, epilogue, 3) for group in groups]
     for group, case in zip(groups, cases):
         group_words = case.words(shape)
         if group is groups[0]:
@@ -245,8 +245,8 @@ def time_one_rank(torch, p2plab, stream):
     print("one rank, bf16: us for add + norm (+ float8), ours in one kernel; add, rms_norm (, amax, divide, convert) by PyTorch", flush=True)
     for shape in ((1, 8192), (6, 6144), (32, 8192), (138, 6144), (1024, 8192), (8192, 8192)):
         copies = max(1, min(20, int(200e6 / (shape[0] * shape[1] * 8)) + 1))
-        for form in ({"norm": "rms"}, {"norm": "rms", "float8": "token", "normed": False}):
-            cases = [Case(torch, 0, shape, torch.bfloat16, form, i) for i in range(copies)]
+        for epilogue in ({"norm": "rms"}, {"norm": "rms", "float8": "token", "normed": False}):
+            cases = [Case(torch, 0, shape, torch.bfloat16, epilogue, i) for i in range(copies)]
 
             def ours(call, handle):
                 case = cases[call % copies]
@@ -256,14 +256,14 @@ def time_one_rank(torch, p2plab, stream):
                 case = cases[call % copies]
                 torch.add(case.x, case.residual, out=case.sum)
                 y = torch.nn.functional.rms_norm(case.sum, (shape[1],), case.weight, 1e-5)
-                if form.get("float8"):
+                if epilogue.get("float8"):
                     scale = y.abs().amax(1, keepdim=True).float() / 448
                     (y.float() / scale).to(torch.float8_e4m3fn)
 
             with torch.cuda.stream(stream):
                 theirs(0, 0)
             synchronize(torch)
-            print(f"  {shape} {form.get('float8') or 'bf16'}: {timed(torch, [ours], [stream]):.2f}  {timed(torch, [theirs], [stream]):.2f}", flush=True)
+            print(f"  {shape} {epilogue.get('float8') or 'bf16'}: {timed(torch, [ours], [stream]):.2f}  {timed(torch, [theirs], [stream]):.2f}", flush=True)
     group.close()
 
 
@@ -279,18 +279,18 @@ def time_all_ranks(torch, groups, streams):
                 for name in ("x", "residual", "weight", "sum", "normed", "quantised"):
                     setattr(case, name, getattr(case, name).clone())
         count = sets[0][0].x.numel()
-        for form in (None, {"norm": "rms"}, {"norm": "rms", "float8": "token", "normed": False}):
+        for epilogue in (None, {"norm": "rms"}, {"norm": "rms", "float8": "token", "normed": False}):
             def body(group, call, handle):
                 case = sets[call % len(sets)][group.rank]
-                if form is None:
+                if epilogue is None:
                     return group.run("all_reduce", case.x.data_ptr(), case.sum.data_ptr(), count, "bfloat16", handle)
-                case.form = form
+                case.epilogue = epilogue
                 return group.run_fused(case.x.data_ptr(), count, "bfloat16", handle, **case.words(shape))
 
-            if form is None:
+            if epilogue is None:
                 groups[0].prepare("all_reduce", count, "bfloat16")
             else:
-                sets[0][0].form = form
+                sets[0][0].epilogue = epilogue
                 groups[0].prepare_fused(count, "bfloat16", **sets[0][0].words(shape))
             bodies = [functools.partial(body, group) for group in groups]
             row.append(timed(torch, bodies, streams, len(sets)))

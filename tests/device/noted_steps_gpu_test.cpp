@@ -14,7 +14,7 @@
 namespace p2plab {
 namespace {
 
-using testing::CallForm;
+using testing::CallCase;
 using testing::FreshCalls;
 using enum CollectiveKind;
 
@@ -113,12 +113,12 @@ TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
   const Tuning by_lines{.protocol = Protocol::ll128};
   const Tuning by_slices{.blocks_per_lane = 4, .slice = 4_KiB};
   const Tuning in_bulk{.blocks_per_lane = 4, .slice = 64_KiB};  // on Hopper and later
-  for (auto form : {CallForm{all_reduce, "one_shot", by_data, 512}, CallForm{all_reduce, "two_shot", by_data, 100'000},
-                    CallForm{all_gather, "one_shot", by_lines, 30'011}, CallForm{all_reduce, "two_shot", by_data, 30'000, {.interpret = true}},
-                    CallForm{all_reduce, "two_shot", by_data, 30'000, {.threads = 1024}},  // with no room for a warp that notes
-                    CallForm{all_reduce, "ring", by_slices, 100'003}, CallForm{all_gather, "ring", in_bulk, 4'000'000}}) {
-    form.use = BufferUse::staged;  // whose calls name a journal
-    auto made = FreshCalls::create(communicator, devices, form);
+  for (auto which : {CallCase{all_reduce, "one_shot", by_data, 512}, CallCase{all_reduce, "two_shot", by_data, 100'000},
+                     CallCase{all_gather, "one_shot", by_lines, 30'011}, CallCase{all_reduce, "two_shot", by_data, 30'000, {.interpret = true}},
+                     CallCase{all_reduce, "two_shot", by_data, 30'000, {.threads = 1024}},  // with no room for a warp that notes
+                     CallCase{all_reduce, "ring", by_slices, 100'003}, CallCase{all_gather, "ring", in_bulk, 4'000'000}}) {
+    which.use = BufferUse::staged;  // whose calls name a journal
+    auto made = FreshCalls::create(communicator, devices, which);
     ASSERT_TRUE(made) << describe(made.error());
     const auto& each = **made;
     SCOPED_TRACE(each.describe());
@@ -150,7 +150,7 @@ TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
     for (std::size_t r = 0; r < devices.size(); ++r) {
       const auto items = each.operation().noted(Rank{static_cast<std::int64_t>(r)});
       ASSERT_FALSE(items.lanes.empty());
-      notes.push_back({checked(journals.read(r), form.elements < 100'003), items, devices[r]});
+      notes.push_back({checked(journals.read(r), which.elements < 100'003), items, devices[r]});
     }
     const auto middle = middle_call(notes, {});
     ASSERT_TRUE(middle) << describe(middle.error());

@@ -112,8 +112,8 @@ bool survives(std::size_t first, std::size_t last, std::uint64_t seed, const std
   const auto child = fork();
   if (child == 0) {
     for (auto i = first; i < last; ++i) {
-      constexpr unsigned patience = 10;  // seconds for one input, on a loaded machine with sanitizers
-      alarm(patience);
+      constexpr unsigned timeout = 10;  // seconds for one input, on a loaded machine with sanitizers
+      alarm(timeout);
       const auto text = input(i, seed, corpus);
       LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
     }

@@ -77,7 +77,7 @@ TEST(TwoShot, TakesTwoRoundsOfAShardOnAFullMesh) {
 TEST(Doubling, TakesLogRoundsOfTheWholePayloadOnASwitch) {
   for (int rounds = 1; rounds <= 4; ++rounds) {
     const auto machine = testing::one_switch(1 << rounds);
-    const auto program = testing::planned(machine, "halving_doubling", CollectiveKind::all_reduce, 1_MiB, {{"form", "doubling"}});
+    const auto program = testing::planned(machine, "halving_doubling", CollectiveKind::all_reduce, 1_MiB, {{"exchange", "doubling"}});
     EXPECT_EQ(testing::makespan(machine, program), rounds * (one_us + at_rate(1 << 20, 100)));
   }
 }

@@ -87,7 +87,7 @@ TEST(HalvingDoubling, HandsPiecesOnAsTheyCome) {
       const auto machine = meshed ? testing::full_mesh(n) : testing::one_switch(n);
       const auto s = at_rate(piece, meshed ? on_link : on_switch);
       const auto time = [&](CollectiveKind kind) {
-        return testing::makespan(machine, testing::planned(machine, "halving_doubling", kind, Bytes{n * piece}, {{"form", "halving"}}));
+        return testing::makespan(machine, testing::planned(machine, "halving_doubling", kind, Bytes{n * piece}, {{"exchange", "halving"}}));
       };
       EXPECT_EQ(time(CollectiveKind::reduce_scatter), rounds * one_us + (n / 2 + rounds - 1) * s) << n;
       // From 8 ranks on, pieces of the last doubling round that are there early share the one port with those of the round before.

@@ -184,18 +184,26 @@ TEST(Copies, ShareAGpusEnginesAndStartEachSlice) {
   EXPECT_LT(shared, 10 * one_us + one_us + 2 * at_rate(1 << 20, 20));
 }
 
-TEST(Quirks, AGranuleOutOfRangeIsToldWhereItStands) {
+TEST(Quirks, AMinimumTransferOutOfRangeIsToldWhereItStands) {
   for (const auto* size : {"0 B", "2 MiB"}) {
-    const auto bad = parse_profile(complete + "quirks: {fan_out: 0.9, granule: " + size + "}\n", "mine.yaml");
+    const auto bad = parse_profile(complete + "quirks: {fan_out: 0.9, minimum_transfer: " + size + "}\n", "mine.yaml");
     ASSERT_FALSE(bad) << size;
-    EXPECT_NE(describe(bad.error()).find("error: a granule has from 1 to 1048576 bytes"), std::string::npos) << describe(bad.error());
-    EXPECT_NE(describe(bad.error()).find(":33: error"), std::string::npos) << describe(bad.error());
+    EXPECT_NE(describe(bad.error()).find("error: a minimum transfer has from 1 to 1048576 bytes"), std::string::npos) << describe(bad.error());
+    EXPECT_NE(describe(bad.error()).find(":42: error"), std::string::npos) << describe(bad.error());
   }
 }
 
-TEST(Quirks, LinksCarryWholeGranules) {
+TEST(Quirks, TheMinimumTransferIsReadByItsFormerName) {
+  const auto former = parse_profile(complete + "quirks: {granule: 256 B}\n", "mine.yaml");  // old word
+  ASSERT_TRUE(former) << describe(former.error());
+  EXPECT_EQ(former->quirks.minimum_transfer, Bytes{256});
+  ASSERT_EQ(former->warnings.size(), 1U);
+  EXPECT_NE(former->warnings[0].find("is called 'minimum_transfer' now; version 0.3 will not read the old word"), std::string::npos);
+}
+
+TEST(Quirks, LinksCarryWholeMinimumTransfers) {
   const auto machine = testing::full_mesh(2);
-  const Profile profile{.quirks = {.granule = Bytes{4096}}};
+  const Profile profile{.quirks = {.minimum_transfer = Bytes{4096}}};
   const auto plan = testing::pairs(2, {{Rank{0}, Rank{1}}});
   EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{16}), profile), one_us + at_rate(4096, 25));
   EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{4096}), profile), one_us + at_rate(4096, 25));

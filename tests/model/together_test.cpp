@@ -53,7 +53,7 @@ TEST(Together, AShortProgramBesideALongOneWaitsForItsTurnsOnly) {
   EXPECT_LE(both.finish[1], 3 * one_us + at_rate(64 << 10, 10) + 5 * at_rate(64 << 10, 10));
 }
 
-// Every planner and form, with the costs of a real machine: programs on the halves of a machine without common links take what each takes alone.
+// Every planner and variant, with the costs of a real machine: programs on the halves of a machine without common links take what each takes alone.
 TEST(Together, ProgramsThatShareNothingTakeWhatTheyTakeAlone) {
   const auto machine = *make_preset("hgx-h200", {{"gpus", "4"}});
   const auto profile = *load_profile("h200");

@@ -32,12 +32,12 @@ std::string describe(const Case& c, const Entry<Planner>& entry, const Collectiv
 
 // Whatever lowering makes of the plan for payloads of any size is proved as well.
 void expect_programs_proved(const Case& c, const Schedule& schedule, const Proof& proof, const std::string& name) {
-  struct Form {
+  struct Cut {
     std::int64_t elements;
     Tuning tuning;
   };
-  for (const auto& [elements, tuning] : {Form{1, {.slices = 4, .lane_per_step = true}}, Form{1021, {.blocks_per_lane = 3, .slice = Bytes{64}}},
-                                         Form{std::int64_t{1} << 28, {.blocks_per_lane = 2, .slice = 1_MiB}}}) {
+  for (const auto& [elements, tuning] : {Cut{1, {.slices = 4, .lane_per_step = true}}, Cut{1021, {.blocks_per_lane = 3, .slice = Bytes{64}}},
+                                         Cut{std::int64_t{1} << 28, {.blocks_per_lane = 2, .slice = 1_MiB}}}) {
     const auto program = lower_checked(c.topology, c.routes, schedule, proof, {.elements = elements, .type = DataType::float32}, tuning);
     EXPECT_TRUE(program) << name << ", " << elements << " elements: " << p2plab::describe(program.error());
   }

@@ -17,7 +17,7 @@
 
 namespace p2plab::testing {
 
-/// The topology that a preset's one-line form makes; the program ends with the error if it makes none.
+/// The topology that a preset's line makes; the program ends with the error if it makes none.
 inline Topology machine(const std::string& text) {
   auto topology = resolve_topology(text);
   if (!topology) {

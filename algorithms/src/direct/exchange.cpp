@@ -81,10 +81,10 @@ class Exchanges {
 
 }  // namespace
 
-void list_exchanges(DataFlow& flow, const Hierarchy& hierarchy, const ExchangeForm& form) {
+void list_exchanges(DataFlow& flow, const Hierarchy& hierarchy, const ExchangeOptions& options) {
   if (const auto alike = alike_members(hierarchy, flow.blocks())) {
     Exchanges exchanges(flow, hierarchy, *alike);
-    return alike->size() >= form.fold_from ? exchanges.fold(form.ranks) : exchanges.list();
+    return alike->size() >= options.fold_from ? exchanges.fold(options.ranks) : exchanges.list();
   }
   std::vector<Move> moves;
   for (std::size_t b = 0; b < flow.blocks().size(); ++b) {

@@ -9,12 +9,12 @@
 
 namespace p2plab {
 
-struct ExchangeForm {
+struct ExchangeOptions {
   int ranks = 0;              // of the machine
   std::size_t fold_from = 0;  // so many members: one's part of the plan is listed, and how the others rotate it
 };
 
 /// Lists a chunk for each block, and its hops. Folded only where all islands of a level have as many parts and each member sends the like.
-void list_exchanges(DataFlow& flow, const Hierarchy& hierarchy, const ExchangeForm& form);
+void list_exchanges(DataFlow& flow, const Hierarchy& hierarchy, const ExchangeOptions& options);
 
 }  // namespace p2plab

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recursive halving and doubling: in each round a member exchanges with the one whose number differs in one bit. Halving sends half of what is
 // left, so reduce_scatter takes log2 n rounds and (n-1)/n payloads per rank; doubling the same for all_gather; all_reduce is both: 2 log2 n rounds,
-// 2(n-1)/n payloads per rank (Rabenseifner, 2004). form=doubling exchanges whole payloads: log2 n rounds, log2 n payloads per rank, for the
+// 2(n-1)/n payloads per rank (Rabenseifner, 2004). exchange=doubling exchanges whole payloads: log2 n rounds, log2 n payloads per rank, for the
 // smallest messages. Optimal on switches and hypercubes where n is a power of two. Otherwise, with p the power of two below n, the n-p last
 // members are folded in: they give their data to a partner first and take the result from it last (two more rounds, up to two more payloads for
 // those pairs); bruck needs no folding.
@@ -35,29 +35,31 @@ class HalvingDoubling final : public Planner {
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("halving_doubling", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    static const std::array<std::string, 2> forms{"halving", "doubling"};
-    auto form = word_parameter(*parameters, "form", forms);
-    if (!form) return std::move(form).error();
+    static const std::array<std::string, 2> exchanges{"halving", "doubling"};
+    auto exchange = word_parameter(*parameters, "exchange", exchanges);
+    if (!exchange) return std::move(exchange).error();
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
     const auto kind = collective.kind;
     if (kind != CollectiveKind::all_reduce && kind != CollectiveKind::reduce_scatter && kind != CollectiveKind::all_gather) {
       return unsupported("halving_doubling", kind, "it needs every member to give and take equally", "use tree, two_shot or pairwise");
     }
-    if (*form == "doubling" && kind != CollectiveKind::all_reduce) {
-      return unsupported("halving_doubling", kind, "form=doubling exchanges whole payloads, which only all_reduce can use", "use form=halving");
+    if (*exchange == "doubling" && kind != CollectiveKind::all_reduce) {
+      return unsupported("halving_doubling", kind, "exchange=doubling exchanges whole payloads, which only all_reduce can use",
+                         "use exchange=halving");
     }
-    if (auto fault = *form == "halving" ? too_long("halving_doubling", squared(std::bit_floor(collective.members.size())), context) : std::nullopt)
+    if (auto fault =
+            *exchange == "halving" ? too_long("halving_doubling", squared(std::bit_floor(collective.members.size())), context) : std::nullopt)
       return *std::move(fault);
     const Cube cube{collective.members, static_cast<int>(std::bit_floor(collective.members.size()))};
-    if (*form == "doubling") exchange_whole(*flow, cube);
-    if (*form == "halving") push_in_rounds(*flow, halve_and_double(*flow, cube, kind));
+    if (*exchange == "doubling") exchange_whole(*flow, cube);
+    if (*exchange == "halving") push_in_rounds(*flow, halve_and_double(*flow, cube, kind));
     return std::move(*flow).finish("halving_doubling", *std::move(parameters), "partners differ in one bit of their number: log2 n rounds each way",
                                    "use auto: tree, and ring where there is one, send between neighbours only");
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"form", "halving: reduce-scatter and all-gather; doubling: whole payloads in half the rounds (all_reduce only)", "halving"}};
+    return {{"exchange", "halving: reduce-scatter and all-gather; doubling: whole payloads in half the rounds (all_reduce only)", "halving", "form"}};
   }
 
  private:

@@ -43,8 +43,8 @@ class Hierarchical final : public Planner {
   Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("hierarchical", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto forms = read(*parameters);
-    if (!forms) return std::move(forms).error();
+    auto variants = read(*parameters);
+    if (!variants) return std::move(variants).error();
     if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
     using enum CollectiveKind;
     if (collective.kind == gather || collective.kind == scatter) {
@@ -56,21 +56,21 @@ class Hierarchical final : public Planner {
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
     if (collective.kind == all_to_all || collective.kind == send_receive) {
-      if (forms->front().ring_inside || forms->front().across != Across::direct)  // asked for: else direct comes first
+      if (variants->front().ring_inside || variants->front().across != Across::direct)  // asked for: else direct comes first
         return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings and trees would only delay them",
                            "leave inside and across as they are");
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
-    const bool by_pairs = !rotated(forms->front(), hierarchy, collective, topology, context) &&
+    const bool by_pairs = !rotated(variants->front(), hierarchy, collective, topology, context) &&
                           (collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree"));
     if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
     std::optional<Error> fault;
-    for (const auto& form : *forms) {
-      auto plan = plan_with(form, hierarchy, topology, collective, context);
+    for (const auto& variant : *variants) {
+      auto plan = plan_with(variant, hierarchy, topology, collective, context);
       if (plan) {
-        if (form.across == Across::tree) cut_for_trees(*plan, topology, context, hierarchy.width(0));
+        if (variant.across == Across::tree) cut_for_trees(*plan, topology, context, hierarchy.width(0));
         plan->parameters = *parameters;
         made.push_back(*std::move(plan));
       } else if (!fault) {
@@ -87,22 +87,22 @@ class Hierarchical final : public Planner {
   }
 
  private:
-  static Result<std::vector<IslandForms>> read(const Parameters& parameters) {
+  static Result<std::vector<IslandVariant>> read(const Parameters& parameters) {
     static const std::array<std::string, 3> ways_inside{"auto", "direct", "ring"};
     static const std::array<std::string, 4> ways_across{"auto", "direct", "ring", "tree"};
     auto inside = word_parameter(parameters, "inside", ways_inside);
     if (!inside) return std::move(inside).error();
     auto across = word_parameter(parameters, "across", ways_across);
     if (!across) return std::move(across).error();
-    std::vector<IslandForms> forms;
+    std::vector<IslandVariant> variants;
     for (const bool ring_inside : {false, true}) {
       for (const auto& [name, way] : {std::pair{"direct", Across::direct}, std::pair{"ring", Across::ring}, std::pair{"tree", Across::tree}}) {
         const bool inside_fits = *inside == "auto" || (*inside == "ring") == ring_inside;
         const bool across_fits = *across == name || (*across == "auto" && way != Across::tree);
-        if (inside_fits && across_fits) forms.push_back({ring_inside, way});
+        if (inside_fits && across_fits) variants.push_back({ring_inside, way});
       }
     }
-    return forms;
+    return variants;
   }
 
   // Each shard has a rail of its own.
@@ -129,33 +129,33 @@ class Hierarchical final : public Planner {
   }
 
   // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, that of its first member.
-  static std::optional<RotatedIslands> rotated(const IslandForms& forms, const Hierarchy& hierarchy, const Collective& collective,
+  static std::optional<RotatedIslands> rotated(const IslandVariant& variant, const Hierarchy& hierarchy, const Collective& collective,
                                                const Topology& topology, const PlanContext& context) {
     using enum CollectiveKind;
     const bool alike = collective.kind == all_reduce || collective.kind == all_gather || collective.kind == reduce_scatter;
     if (!alike || collective.members.size() < context.fold_from) return std::nullopt;
-    const bool rooted = collective.kind == all_reduce && forms.across == Across::tree;
+    const bool rooted = collective.kind == all_reduce && variant.across == Across::tree;
     return RotatedIslands::create(hierarchy, collective, topology.ranks(), rooted ? 0 : hierarchy.levels() - 1);
   }
 
-  static Result<Plan> plan_with(const IslandForms& forms, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
+  static Result<Plan> plan_with(const IslandVariant& variant, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
                                 const PlanContext& context) {
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
-    IslandMoves moves(hierarchy, forms);
-    const auto rotations = rotated(forms, hierarchy, collective, topology, context);
+    IslandMoves moves(hierarchy, variant);
+    const auto rotations = rotated(variant, hierarchy, collective, topology, context);
     const auto* const rotated_by = rotations ? &*rotations : nullptr;
     std::vector<Chunk> others;
     switch (collective.kind) {
-      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, forms.across, rotated_by); break;
+      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, variant.across, rotated_by); break;
       case CollectiveKind::broadcast:
-      case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, forms.across); break;
+      case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, variant.across); break;
       default: others = own_blocks(*flow, moves, hierarchy, collective, rotated_by); break;
     }
     push_in_rounds(*flow, std::move(moves).all());
     if (rotations) rotations->fold(*flow, others);
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: {} inside, {} across on parallel rails", hierarchy.islands(0).size(),
-                              hierarchy.width(0), hierarchy.levels(), forms.ring_inside ? "rings" : "direct", name_of(forms.across));
+                              hierarchy.width(0), hierarchy.levels(), variant.ring_inside ? "rings" : "direct", name_of(variant.across));
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
   }
 

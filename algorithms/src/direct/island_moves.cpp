@@ -5,7 +5,7 @@
 
 namespace p2plab {
 
-IslandMoves::IslandMoves(const Hierarchy& hierarchy, IslandForms forms) : hierarchy_(hierarchy), forms_(forms) {
+IslandMoves::IslandMoves(const Hierarchy& hierarchy, IslandVariant variant) : hierarchy_(hierarchy), variant_(variant) {
   const auto outermost = static_cast<int>(hierarchy.width(hierarchy.levels() - 1));
   for (const bool second : {false, true}) trees_.push_back(placed_tree(outermost, second));
 }

@@ -13,14 +13,14 @@ namespace p2plab {
 
 enum class Across { direct, ring, tree };
 
-struct IslandForms {
+struct IslandVariant {
   bool ring_inside = false;
   Across across = Across::direct;
 };
 
 class IslandMoves {
  public:
-  IslandMoves(const Hierarchy& hierarchy, IslandForms forms);
+  IslandMoves(const Hierarchy& hierarchy, IslandVariant variant);
 
   /// Which of the two trees carries the chunks that follow, where trees lead across.
   void take_tree(std::size_t which) { tree_ = which; }
@@ -38,14 +38,14 @@ class IslandMoves {
     bool inwards;
   };
 
-  bool ring(int level) const { return level == 0 ? forms_.ring_inside : forms_.across == Across::ring; }
-  bool tree(int level) const { return level == hierarchy_.levels() - 1 && forms_.across == Across::tree; }
+  bool ring(int level) const { return level == 0 ? variant_.ring_inside : variant_.across == Across::ring; }
+  bool tree(int level) const { return level == hierarchy_.levels() - 1 && variant_.across == Across::tree; }
   int rounds_one_way() const;
   int rounds(int level) const;
   void along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase);
 
   const Hierarchy& hierarchy_;
-  IslandForms forms_;
+  IslandVariant variant_;
   std::vector<PlacedTree> trees_;  // of the outermost level
   std::size_t tree_ = 0;
   std::vector<Move> moves_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One-shot: every receiver reads all contributors' inputs and adds them itself (or every sender pushes its input into the receivers' scratch,
 // which then add). One round; each rank takes in (n-1) payloads. Optimal for latency where all pairs are connected: no collective that
-// combines needs fewer rounds (NCCL's AllReduce_AGxLL, vLLM's one-stage custom all-reduce, TRT-LLM's one-shot are of this form).
+// combines needs fewer rounds (NCCL's AllReduce_AGxLL, vLLM's one-stage custom all-reduce, TRT-LLM's one-shot do so).
 #include <algorithm>
 #include <array>
 

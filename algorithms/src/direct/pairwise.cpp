@@ -2,7 +2,7 @@
 // Pairwise: every sender sends each block straight to each of its receivers, in round k to the member k places further on, so that at any time
 // each member sends to one and takes from one. n-1 sends of each member, none of which waits for another (one dependent round); each block
 // crosses the fabric once per receiver, which is the least for all_to_all, gather, scatter and send_receive. Optimal for all_to_all wherever all
-// pairs are joined by ports of their own (Bruck et al., 1997, section 3.1; MPICH's and NCCL's all-to-all are of this form).
+// pairs are joined by ports of their own (Bruck et al., 1997, section 3.1; MPICH's and NCCL's all-to-all do so).
 #include <vector>
 
 #include "common/alike.h"

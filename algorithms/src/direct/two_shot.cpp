@@ -3,7 +3,7 @@
 // Two rounds (one, where a single step reads all inputs and writes all outputs). all_reduce: each rank sends and takes in 2(n-1)/n payloads, the
 // least possible on a switch (Patarasuk and Yuan, 2009), so optimal there once the payload outweighs the second round; below that one_shot wins.
 // reduce_scatter and all_gather are its halves; broadcast scatters to the n-1 others, who pass their shard on (van de Geijn's scatter-allgather),
-// reduce is its mirror: the root moves one payload, the others at most (2n-3)/(n-1). TensorRT-LLM's and vLLM's two-stage kernels are of this form.
+// reduce is its mirror: the root moves one payload, the others at most (2n-3)/(n-1). TensorRT-LLM's and vLLM's two-stage kernels do so.
 #include <array>
 
 #include "common/data_flow.h"

@@ -9,7 +9,7 @@ namespace p2plab {
 
 namespace {
 
-// Further forms of known planners that are best somewhere; planners not named here compete in their usual form.
+// Variants of known planners that are best somewhere; planners not named here compete with their defaults.
 struct Variant {
   const char* planner;
   const char* parameter;
@@ -25,7 +25,7 @@ constexpr std::array variants{
     Variant{"two_shot", "mode", "direct"},
     Variant{"ring", "rings", "8"},
     Variant{"ring", "fabric", "any"},
-    Variant{"halving_doubling", "form", "doubling"},
+    Variant{"halving_doubling", "exchange", "doubling"},
     Variant{"tree", "trees", "1"},
     Variant{"tree", "arity", "1"},
     Variant{"hierarchical", "across", "ring"},

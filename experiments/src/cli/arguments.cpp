@@ -12,6 +12,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/evaluator.h"
+#include "p2plab/experiment/planning.h"
 #include "p2plab/machine/fabric.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
@@ -74,7 +75,7 @@ Result<Topology> machine_of(const GroupArguments& arguments, const Topology& top
   return static_cast<int>(members->size()) == topology.ranks() ? Result<Topology>{topology} : among_members(topology, *members);
 }
 
-Result<Parameters> parameter_list(const std::vector<std::string>& words) {
+Result<Parameters> parameter_list(const std::string& algorithm, const std::vector<std::string>& words) {
   Parameters parameters;
   for (const auto& word : words) {
     const auto equals = word.find('=');
@@ -83,11 +84,19 @@ Result<Parameters> parameter_list(const std::vector<std::string>& words) {
       return Error{ErrorCode::usage, fmt::format("parameter {} is given twice", word.substr(0, equals))};
     }
   }
+  for (const auto& known : algorithms()) {
+    if (known.name != algorithm) continue;
+    for (const auto& warning : warnings_of(algorithm, known.parameters, parameters)) std::cerr << fmt::format("warning: {}\n", warning);
+  }
   return parameters;
 }
 
 Result<Profile> quiet_profile_from(const std::string& path, const Topology& topology) {
-  if (!path.empty()) return load_profile(path);
+  if (!path.empty()) {
+    auto profile = load_profile(path);
+    for (const auto& warning : profile ? profile->warnings : std::vector<std::string>{}) std::cerr << fmt::format("warning: {}\n", warning);
+    return profile;
+  }
   auto usual = usual_profile(topology);
   if (!usual) return std::move(usual).error();
   return std::move(*usual).value_or(Profile{});

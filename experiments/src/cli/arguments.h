@@ -50,13 +50,13 @@ Result<Collective> collective_from(const GroupArguments& arguments, int ranks);
 /// The machine as the members may use it: without links to other GPUs, unless --relays asks for these. Errors: as of `collective_from`.
 Result<Topology> machine_of(const GroupArguments& arguments, const Topology& topology);
 
-/// Each "key=value", keys once.
-Result<Parameters> parameter_list(const std::vector<std::string>& words);
+/// Each "key=value" of this algorithm, keys once; former names are a warning on stderr.
+Result<Parameters> parameter_list(const std::string& algorithm, const std::vector<std::string>& words);
 
 /// The profile of a file or name; without one that of the machine's GPUs, or the ideal one where nothing tells what they cost: a note on stderr says
 /// which. Errors: those of the file.
 Result<Profile> profile_from(const std::string& path, const Topology& topology);
-/// The same without the note.
+/// The same without the note; old words of the file are a warning on stderr.
 Result<Profile> quiet_profile_from(const std::string& path, const Topology& topology);
 
 /// The plan or the program in a file. A plan's old words are a warning on stderr. Errors: those of their readers.

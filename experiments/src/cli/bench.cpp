@@ -47,7 +47,7 @@ struct BenchArguments {
   int gpus = 1;
   int processes = 0;
   bool launched = false;
-  double patience = 60;
+  double gathering = 60;
   int root = 0;
   int check = 1;
   int blocking = 0;
@@ -69,7 +69,7 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
   if (!kind) return std::move(kind).error();
   options.collective = *kind;
   if (auto known = known_algorithm(a.algorithm); !known) return std::move(known).error();
-  auto parameters = parameter_list(a.set);
+  auto parameters = parameter_list(a.algorithm, a.set);
   if (!parameters) return std::move(parameters).error();
   options.algorithm.parameters = *std::move(parameters);
   for (const auto& [text, size] : {std::pair{&a.from, &options.from}, {&a.to, &options.to}}) {
@@ -200,7 +200,7 @@ Status bench_in_processes(const BenchArguments& a, Watch& watch) {
 
 // As one rank of a job that others started: rank 0 reports.
 Status bench_launched(const BenchArguments& a, Watch& watch) {
-  return as_launched_rank(Seconds{a.patience}, [&](Session& session) {
+  return as_launched_rank(Seconds{a.gathering}, [&](Session& session) {
     const auto executor = process_executor(a.executor, session);
     const auto able = executor->available();
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
@@ -246,7 +246,7 @@ Command bench_command(CLI::App& parent) {
       ->type_name("N");
   app->add_flag("--launched", a->launched, "this is one rank of a job that mpirun, srun or torchrun started, on one machine or on several")
       ->excludes("--processes");
-  app->add_option("--patience", a->patience, "with --launched: seconds to wait for ranks that start late")
+  app->add_option("--gather-timeout", a->gathering, "with --launched: seconds to wait for ranks that start late")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str()
       ->type_name("S");

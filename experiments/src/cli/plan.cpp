@@ -74,7 +74,7 @@ Result<Task> task_from(const PlanArguments& arguments, const Topology& topology)
   if (!size) return std::move(size).error();
   auto payload = payload_from(*size, arguments.dtype);
   if (!payload) return std::move(payload).error();
-  auto parameters = parameter_list(arguments.set);
+  auto parameters = parameter_list(arguments.algorithm, arguments.set);
   if (!parameters) return std::move(parameters).error();
   return Task{*std::move(collective), *payload, {arguments.algorithm, *std::move(parameters)}, arguments.in_place};
 }

@@ -248,8 +248,8 @@ Status tune_launched(const TuneArguments& arguments, Watch& watch) {
     return Error{ErrorCode::usage, "--launched is for tables whose plans are timed", std::nullopt, {"add --gpu, or --executor host"}};
   if (arguments.topology.empty())
     return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
-  constexpr Seconds patience{60};
-  return as_launched_rank(patience, [&](Session& session) -> Status {
+  constexpr Seconds gathering{60};
+  return as_launched_rank(gathering, [&](Session& session) -> Status {
     if (session.rank() != 0) {
       watch.stops_when_asked();
       return follow(session);

@@ -120,6 +120,16 @@ AlgorithmChoice read_algorithm(const ConfigValue& value, const std::vector<Algor
   return choice;
 }
 
+// Of parameters that were called otherwise.
+void add_former_names(std::vector<std::string>& warnings, const std::vector<AlgorithmChoice>& choices) {
+  for (const auto& known : algorithms()) {
+    for (const auto& choice : choices) {
+      if (choice.name != known.name) continue;
+      for (auto& warning : warnings_of(known.name, known.parameters, choice.parameters)) warnings.push_back(std::move(warning));
+    }
+  }
+}
+
 std::vector<AlgorithmChoice> read_algorithms(const ConfigValue& value, const std::filesystem::path& folder) {
   const auto known = algorithms();
   std::vector<AlgorithmChoice> choices;
@@ -226,6 +236,9 @@ std::optional<Experiment> read_cell(const CellKeys& root, std::string_view text,
   const auto name = root["name"].string(place.stem().string());
   const auto collectives = read_collectives(root["collectives"]);
   const auto algorithms = read_algorithms(root["algorithms"], place.parent_path());
+  auto warnings = machine ? machine->warnings : std::vector<std::string>{};
+  warnings.insert(warnings.end(), profile.warnings.begin(), profile.warnings.end());
+  add_former_names(warnings, algorithms);
   const auto sizes = read_sizes(root["sizes"], dtype);
   const auto op = root["op"].as(reduce_op, ReduceOp::sum);
   const auto executors = read_executors(root["executors"]);
@@ -240,7 +253,7 @@ std::optional<Experiment> read_cell(const CellKeys& root, std::string_view text,
                     .digest = digest_of(text),
                     .topology = machine->topology,
                     .masked = machine->masked,
-                    .warnings = machine->warnings,
+                    .warnings = warnings,
                     .questions = questions,
                     .collectives = collectives,
                     .algorithms = algorithms,

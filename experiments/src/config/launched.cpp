@@ -70,7 +70,7 @@ Result<LaunchedRank> launched_rank() {
   });
 }
 
-Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>& body) {
+Status as_launched_rank(Seconds gathering, const std::function<Status(Session&)>& body) {
   const auto place = launched_rank();
   if (!place) return place.error();
   const auto invitation = Invitation::at(place->address, secret_of_environment());
@@ -79,7 +79,7 @@ Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>&
   // Some ranks wait while another plans; one that does not run at all is found otherwise.
   constexpr Seconds longest_step{24 * 3600};
   const auto session =
-      join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = patience, .timeout = longest_step, .several_machines = true});
+      join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = gathering, .timeout = longest_step, .several_machines = true});
   if (!session) return session.error();
   if (auto agreed = agree(**session, {.build = std::string{version()}, .digest = {}, .obstacle = {}}); !agreed) return agreed;
   auto done = body(**session);

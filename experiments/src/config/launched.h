@@ -27,8 +27,8 @@ Result<LaunchedRank> launched_rank(const ReadVariable& variable);
 /// By this process's environment.
 Result<LaunchedRank> launched_rank();
 
-/// As that rank: meets the others, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with its error. `patience`: how
+/// As that rank: meets the others, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with its error. `gathering`: how
 /// long to wait for ranks that start late.
-Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>& body);
+Status as_launched_rank(Seconds gathering, const std::function<Status(Session&)>& body);
 
 }  // namespace p2plab

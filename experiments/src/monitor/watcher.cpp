@@ -16,11 +16,11 @@ bool is_over(const RecordedCall& call) {
 }
 
 // Calls that were put on streams are read again for their device's time for so long.
-constexpr std::uint64_t patience = 10'000'000'000;
+constexpr std::uint64_t timeout = 10'000'000'000;
 
 std::uint64_t first_open(const RecordedProcess& process, std::uint64_t now) {
   for (const auto& call : process.calls) {
-    const bool hoped = call.progress == CallProgress::running || (process.level > 1 && call.begun + patience > now);
+    const bool hoped = call.progress == CallProgress::running || (process.level > 1 && call.begun + timeout > now);
     if (!is_over(call) && hoped) return call.number;
   }
   return process.next;

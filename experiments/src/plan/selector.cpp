@@ -39,15 +39,6 @@ Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const Pl
   return std::optional{Seconds{static_cast<double>(*seconds)}};
 }
 
-// The limit was called `deadline`; files and commands that say so are still read.
-Parameters with_present_names(Parameters given) {
-  if (auto former = given.extract("deadline")) {
-    former.key() = "time_limit";
-    given.insert(std::move(former));
-  }
-  return given;
-}
-
 Error nobody_plans(CollectiveKind kind, const std::vector<std::string>& refusals) {
   Error error{ErrorCode::unsupported, fmt::format("auto does not do {}: none of the other planners does it on this machine", to_string(kind))};
   error.notes.emplace_back("take ranks that are joined, with --ranks");
@@ -94,11 +85,11 @@ struct Selector::Asked : PlanCandidate {
 };
 
 std::vector<ParameterInfo> selector_parameters() {
-  return {{"time_limit", "seconds after which no further candidate is tried, as in 10; none: all are", "none"}};
+  return {{"time_limit", "seconds after which no further candidate is tried, as in 10; none: all are", "none", "deadline"}};
 }
 
 Result<Evaluation> Selector::select(const Parameters& given, const Collective& collective, const Payload& payload, const PlanCall& call) const {
-  auto parameters = complete_parameters("auto", selector_parameters(), with_present_names(given));
+  auto parameters = complete_parameters("auto", selector_parameters(), given);
   if (!parameters) return std::move(parameters).error();
   const auto limit = time_limit(*parameters, call.options());
   if (!limit) return limit.error();
@@ -199,7 +190,7 @@ std::size_t Selector::most_steps_beside(const Weighed& weighed, Seconds anyone) 
   return std::max(most_searched_instructions, most_steps - std::min(most_steps, 2 * weighed.steps));
 }
 
-// Several forms of a planner come to the same plan.
+// Several variants of a planner come to the same plan.
 bool Selector::is_new(const Plan& plan, std::size_t steps, Weighed& weighed, Seconds anyone) {
   if (!weighed.found.empty() && steps > most_steps_beside(weighed, anyone)) return false;
   return steps < many_steps || plan.schedule.folding().folded() || weighed.plans.insert(digest_of(plan)).second;

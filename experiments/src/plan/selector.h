@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `auto`: the plan that is predicted fastest for this payload on this machine, of all planners in their usual form and in a few others.
+// `auto`: the plan that is predicted fastest for this payload on this machine, of all planners and their variants.
 #pragma once
 
 #include "p2plab/plan/candidates.h"

@@ -26,16 +26,16 @@ namespace p2plab {
 namespace {
 
 // "two_shot mode=direct": the planner, with the parameters that differ from its defaults.
-std::string form_of(const Plan& plan) {
-  auto form = AlgorithmChoice{plan.planner, plan.parameters};
+std::string variant_of(const Plan& plan) {
+  auto variant = AlgorithmChoice{plan.planner, plan.parameters};
   const auto planners = builtin_planners();
   if (const auto* entry = planners.find(plan.planner)) {
     for (const auto& known : entry->parameters) {
-      const auto given = form.parameters.find(known.name);
-      if (given != form.parameters.end() && given->second == known.fallback) form.parameters.erase(given);
+      const auto given = variant.parameters.find(known.name);
+      if (given != variant.parameters.end() && given->second == known.fallback) variant.parameters.erase(given);
     }
   }
-  return form.label();
+  return variant.label();
 }
 
 // What all rows of a run share.
@@ -85,7 +85,7 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   row.blocks_per_lane = evaluation.program.tuning.blocks_per_lane;
   row.slice = evaluation.program.tuning.slice;
   row.slices = evaluation.program.tuning.slices;
-  if (plan.planner != planned.choice->name) row.chosen = form_of(plan);
+  if (plan.planner != planned.choice->name) row.chosen = variant_of(plan);
   return row;
 }
 

@@ -8,6 +8,17 @@
 
 namespace p2plab {
 
+namespace {
+
+// That of this name, or of this former name; null if there is none.
+const ParameterInfo* named(std::span<const ParameterInfo> known, const std::string& name) {
+  const auto found =
+      std::ranges::find_if(known, [&](const ParameterInfo& info) { return info.name == name || (!name.empty() && info.former == name); });
+  return found != known.end() ? &*found : nullptr;
+}
+
+}  // namespace
+
 Result<Parameters> complete_parameters(const std::string& owner, std::span<const ParameterInfo> known, const Parameters& given) {
   Parameters all;
   std::vector<std::string> names;
@@ -16,10 +27,21 @@ Result<Parameters> complete_parameters(const std::string& owner, std::span<const
     names.push_back(info.name);
   }
   for (const auto& [name, value] : given) {
-    if (!all.contains(name)) return unknown_name(fmt::format("parameter of {}", owner), name, names);
-    all[name] = value;
+    const auto* info = named(known, name);
+    if (info == nullptr) return unknown_name(fmt::format("parameter of {}", owner), name, names);
+    if (info->name == name || !given.contains(info->name)) all[info->name] = value;
   }
   return all;
+}
+
+std::vector<std::string> warnings_of(const std::string& owner, std::span<const ParameterInfo> known, const Parameters& given) {
+  std::vector<std::string> warnings;
+  for (const auto& [name, value] : given) {
+    const auto* info = named(known, name);
+    if (info == nullptr || info->name == name) continue;
+    warnings.push_back(fmt::format("parameter '{}' of {} is called '{}' now; version 0.3 will not read the old word", name, owner, info->name));
+  }
+  return warnings;
 }
 
 Result<std::int64_t> integer_parameter(const Parameters& parameters, const std::string& name, std::int64_t least, std::int64_t most) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which nodes multicast and reduce: checks and forms that bounds need.
+// Which nodes multicast and reduce: checks, and graphs that bounds need.
 #pragma once
 
 #include <vector>

@@ -7,7 +7,7 @@
 
 namespace p2plab::checking {
 
-/// Of a program whose form and stated memory are right: what an instruction touches must lie inside that memory, what it reads must have a path to
+/// Of a consistent program whose stated memory is right: what an instruction touches must lie inside that memory, what it reads must have a path to
 /// its rank, what it writes one from it; explicit routes must join the two. Errors invalid_input (outside memory) and verification_failed (no path)
 /// name lane, instruction, step, rank and bytes.
 Status check_access(const Topology& topology, const Routes& routes, const Program& program);

@@ -17,9 +17,9 @@ constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
-class FormChecker {
+class ConsistencyChecker {
  public:
-  FormChecker(const Program& program, const ProgramBounds& bounds)
+  ConsistencyChecker(const Program& program, const ProgramBounds& bounds)
       : program_(program), bounds_(bounds), all_operands_known_(std::ranges::all_of(program.operands, [this](const Operand& operand) {
           return known(operand.rank) && known(operand.route);
         })) {}
@@ -29,7 +29,7 @@ class FormChecker {
       return bad(fmt::format("the program is for {} ranks, the machine has {}", program_.ranks(), bounds_.ranks));
     if (program_.folded && (!program_.images || program_.images->ranks() != bounds_.ranks || program_.images->images() != bounds_.copies))
       return bad("the program is folded: its lanes stand for those of other ranks");
-    for (const auto part : {&FormChecker::check_sizes, &FormChecker::check_routes, &FormChecker::check_lanes}) {
+    for (const auto part : {&ConsistencyChecker::check_sizes, &ConsistencyChecker::check_routes, &ConsistencyChecker::check_lanes}) {
       if (auto ok = (this->*part)(); !ok) return ok;
     }
     for (const auto& lane : program_.lanes) {
@@ -129,6 +129,6 @@ class FormChecker {
 
 }  // namespace
 
-Status check_form(const Program& program, const ProgramBounds& bounds) { return FormChecker{program, bounds}.run(); }
+Status check_consistency(const Program& program, const ProgramBounds& bounds) { return ConsistencyChecker{program, bounds}.run(); }
 
 }  // namespace p2plab

@@ -10,7 +10,7 @@ Result<ProgramProof> check(const Topology& topology, const Routes& routes, const
 }
 
 Result<ProgramProof> checking::check_owed(const Topology& topology, const Routes& routes, const Program& program, const Owed& owed) {
-  if (auto ok = check_form(program, {.ranks = topology.ranks(), .links = topology.links().size()}); !ok) return std::move(ok).error();
+  if (auto ok = check_consistency(program, {.ranks = topology.ranks(), .links = topology.links().size()}); !ok) return std::move(ok).error();
   auto blocks = contract(program.collective, program.ranks());
   if (!blocks) return std::move(blocks).error();
   const BufferLayout layout(program.collective, *blocks, program.ranks(), program.payload);

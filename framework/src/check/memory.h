@@ -9,7 +9,7 @@
 
 namespace p2plab::checking {
 
-/// Of a program whose form is right. Error invalid_input names the buffer.
+/// Of a consistent program. Error invalid_input names the buffer.
 Status check_stated_memory(const Program& program, const BufferLayout& layout);
 
 /// Does an instruction of such a program touch what is there alone, and by whole elements?

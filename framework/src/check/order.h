@@ -20,7 +20,7 @@ inline constexpr std::uint32_t nobody = ~std::uint32_t{0};
 /// By operand, its instruction; `nobody` where none names it. Error verification_failed: two instructions share an operand.
 Result<Large<std::uint32_t>> owners_of(const Program& program);
 
-/// The order of a program whose form is right.
+/// The order of a consistent program.
 class Order {
  public:
   explicit Order(const Program& program);

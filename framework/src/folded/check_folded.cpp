@@ -153,7 +153,7 @@ Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes
   const bool cut_alike = proof.images() != nullptr && Lowering::are_alike(schedule, program.payload);
   if (!program.folded || program.images != proof.images() || !cut_alike)
     return Error{ErrorCode::verification_failed, "the folded program has other images than its schedule"};
-  if (auto ok = check_form(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = program.images->images()}); !ok)
+  if (auto ok = check_consistency(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = program.images->images()}); !ok)
     return std::move(ok).error();
   Lowering lowering(schedule, proof, program.payload, program.tuning, program.in_place, program.images);
   const auto base = lowering.run(Lowered::base);

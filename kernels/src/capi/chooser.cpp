@@ -105,11 +105,11 @@ class Tables final : public runtime::Chooser {
     if (const auto* its = table_of(call)) return in_slices(chosen_from(its->machine, its->table, payload.size()));
     std::optional<Error> first;
     const bool ordered = fixed_order_ && reduces(call.kind);
-    for (const auto& form : ordered ? forms_of_one_order(call, ranks) : forms(call, ranks, by_host)) {
-      const auto* entry = planners_.find(form.planner);
+    for (const auto& variant : ordered ? variants_of_one_order(call, ranks) : variants(call, ranks, by_host)) {
+      const auto* entry = planners_.find(variant.planner);
       expects(entry != nullptr);
       auto plan = entry->make()->plan(machine->topology, runtime::collective_of(call, ranks),
-                                      {.routes = &machine->routes, .payload = payload, .parameters = form.parameters});
+                                      {.routes = &machine->routes, .payload = payload, .parameters = variant.parameters});
       if (plan && ordered) {
         if (auto kept = keeps_order(plan->schedule, false, members_in_order(plan->schedule.collective())); !kept) plan = std::move(kept).error();
       }
@@ -144,9 +144,9 @@ class Tables final : public runtime::Chooser {
   }
 
  private:
-  std::vector<Form> forms(const Call& call, int ranks, bool by_host) const {
-    if (servers_.count() < 2) return forms_of(call, ranks, by_host);
-    return forms_over_servers(call, ranks, std::ranges::all_of(servers_.ranks, [](const auto& mates) { return mates.size() == 1; }));
+  std::vector<Variant> variants(const Call& call, int ranks, bool by_host) const {
+    if (servers_.count() < 2) return variants_of(call, ranks, by_host);
+    return variants_over_servers(call, ranks, std::ranges::all_of(servers_.ranks, [](const auto& mates) { return mates.size() == 1; }));
   }
 
   // Why NCCL serves a call of ranks on several servers. What was measured is two servers of one GPU, over sockets, where ours is faster up to 16 MiB

@@ -88,41 +88,41 @@ CallRecording::~CallRecording() {
   recorder_.close_side(side_);
 }
 
-monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Asked& asked, monitor::CallInfo info) {
+monitor::CallInfo CallRecording::full_info(const runtime::ServedBy& by, const Asked& asked, monitor::CallInfo info) {
   info.backend = backend_of(by.backend);
   if (by.program == nullptr && place_.ranks == 1) info.algorithm = recorder_.name(asked.call.epilogue ? "rows" : "copy");  // within the GPU
   if (by.program == nullptr) return info;
-  auto found = forms_.find(by.program);
-  if (found == forms_.end()) {
-    const auto form = by.program->form();
-    found = forms_.emplace(by.program, Known{}).first;
-    auto& known = found->second.form;
-    known.count = static_cast<std::uint64_t>(form.count);
-    known.algorithm = recorder_.name(form.planner.c_str());
-    known.protocol = recorder_.name(std::string{form.protocol}.c_str());
-    known.blocks = static_cast<std::uint16_t>(std::clamp(form.blocks, 0, int{std::numeric_limits<std::uint16_t>::max()}));
-    known.predicted = static_cast<float>(form.expected.time.count());
-    known.low = static_cast<float>(form.expected.low.count());
-    known.high = static_cast<float>(form.expected.high.count());
+  auto found = infos_.find(by.program);
+  if (found == infos_.end()) {
+    const auto of = by.program->info();
+    found = infos_.emplace(by.program, Known{}).first;
+    auto& known = found->second.info;
+    known.count = static_cast<std::uint64_t>(of.count);
+    known.algorithm = recorder_.name(of.planner.c_str());
+    known.protocol = recorder_.name(std::string{of.protocol}.c_str());
+    known.blocks = static_cast<std::uint16_t>(std::clamp(of.blocks, 0, int{std::numeric_limits<std::uint16_t>::max()}));
+    known.predicted = static_cast<float>(of.expected.time.count());
+    known.low = static_cast<float>(of.expected.low.count());
+    known.high = static_cast<float>(of.expected.high.count());
     if (recorder_.level() == monitor::Level::steps) found->second.items = std::make_shared<const NotedItems>(by.program->noted(place_.rank));
   }
-  const auto& form = found->second.form;
-  info.algorithm = form.algorithm;
-  info.protocol = form.protocol;
-  info.blocks = form.blocks;
+  const auto& known = found->second.info;
+  info.algorithm = known.algorithm;
+  info.protocol = known.protocol;
+  info.blocks = known.blocks;
   // A longer program takes its own time.
-  if (form.count == static_cast<std::uint64_t>(runtime::normal(asked.call).count)) {
-    info.predicted = form.predicted;
-    info.low = form.low;
-    info.high = form.high;
+  if (known.count == static_cast<std::uint64_t>(runtime::normal(asked.call).count)) {
+    info.predicted = known.predicted;
+    info.low = known.low;
+    info.high = known.high;
   }
   return info;
 }
 
 SharedItems CallRecording::items_of(const runtime::ServedBy& by) const {
   if (recorder_.level() != monitor::Level::steps) return nullptr;
-  const auto found = forms_.find(by.program);
-  return found != forms_.end() ? found->second.items : nullptr;
+  const auto found = infos_.find(by.program);
+  return found != infos_.end() ? found->second.items : nullptr;
 }
 
 Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
@@ -139,14 +139,14 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   runtime::ServedBy by;
   const auto served = engine.run(place_.rank, asked.call, buffers, asked.stream, &by);
   const bool went = served && *served;
-  auto form = form_of(by, asked, info);
-  if (in_graph) form.flags |= monitor::captured;
-  if (!served) form.reason = recorder_.name("the call failed");
-  if (served && !*served) form.reason = recorder_.name("no program is ready: left to the caller");
-  recorder_.put(number, form, went ? monitor::Progress::queued : monitor::Progress::failed);
+  auto full = full_info(by, asked, info);
+  if (in_graph) full.flags |= monitor::captured;
+  if (!served) full.reason = recorder_.name("the call failed");
+  if (served && !*served) full.reason = recorder_.name("no program is ready: left to the caller");
+  recorder_.put(number, full, went ? monitor::Progress::queued : monitor::Progress::failed);
   // What no program of ours serves no kernel of ours counts.
   if (went && journal_ && by.program != nullptr && by.program->keeps_journal()) {
-    if (in_graph) journal_->keep(number, form, items_of(by));
+    if (in_graph) journal_->keep(number, full, items_of(by));
     if (!in_graph) journal_->served(number, items_of(by));
   }
   // A call that failed may have put some of its kernels into the graph.

@@ -53,7 +53,7 @@ class CallRecording {
 
  private:
   CallRecording(monitor::Recorder& recorder, const Place& place, int side) : recorder_(recorder), place_(place), side_(side) {}
-  monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked, monitor::CallInfo info);
+  monitor::CallInfo full_info(const runtime::ServedBy& by, const Asked& asked, monitor::CallInfo info);
   SharedItems items_of(const runtime::ServedBy& by) const;
 
   monitor::Recorder& recorder_;
@@ -63,10 +63,10 @@ class CallRecording {
   std::unique_ptr<Journal> journal_ = nullptr;
   std::uint64_t watched_ = 0;  // the capture whose graph's end is told last
   struct Known {
-    monitor::CallInfo form = {};
+    monitor::CallInfo info = {};
     SharedItems items = nullptr;  // at level steps
   };
-  std::map<const runtime::ReadyProgram*, Known> forms_ = {};
+  std::map<const runtime::ReadyProgram*, Known> infos_ = {};
   std::mutex noting_;  // of what follows
   std::string noted_ = {};
 };

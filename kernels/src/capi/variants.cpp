@@ -16,23 +16,23 @@ Bytes one_shot_up_to(int ranks, bool has_rows) {
   return ranks == 4 ? 128_KiB : 64_KiB;
 }
 
-const Form one_shot{"one_shot"};
-const Form pushed{"one_shot", {{"mode", "push"}}};
-const Form two_shot{"two_shot"};
-const Form direct{"two_shot", {{"mode", "direct"}}};
-const Form ring{"ring"};
+const Variant one_shot{"one_shot"};
+const Variant pushed{"one_shot", {{"mode", "push"}}};
+const Variant two_shot{"two_shot"};
+const Variant direct{"two_shot", {{"mode", "direct"}}};
+const Variant ring{"ring"};
 
 }  // namespace
 
-std::vector<Form> forms_of_one_order(const Call& call, int ranks) {
+std::vector<Variant> variants_of_one_order(const Call& call, int ranks) {
   if (call.kind == all_reduce && runtime::payload_of(call, ranks).size() > one_shot_up_to(ranks, call.epilogue.has_value())) return {direct, pushed};
   return {pushed, one_shot, direct, {"tree"}};
 }
 
-std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
+std::vector<Variant> variants_of(const Call& call, int ranks, bool by_host) {
   const auto size = runtime::payload_of(call, ranks).size();
-  std::vector<Form> forms;
-  const auto take = [&](const Form& form) { forms.push_back(form); };
+  std::vector<Variant> variants;
+  const auto take = [&](const Variant& variant) { variants.push_back(variant); };
   switch (call.kind) {
     case all_reduce:
       // Through host memory bytes cost more than rounds.
@@ -50,20 +50,20 @@ std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
     default: break;
   }
   for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) take({other});
-  return forms;
+  return variants;
 }
 
 // Between single GPUs one exchange less wins while its bytes are few (kernels/decisions/014); where servers have several, what can be added inside
 // them is not sent.
-std::vector<Form> forms_over_servers(const Call& call, int ranks, bool alone) {
+std::vector<Variant> variants_over_servers(const Call& call, int ranks, bool alone) {
   constexpr Bytes few = 4_MiB;
-  std::vector<Form> forms;
+  std::vector<Variant> variants;
   if (alone)
-    forms.push_back((ranks - 1) * runtime::bytes_of(call) <= few.count() ? one_shot : two_shot);
+    variants.push_back((ranks - 1) * runtime::bytes_of(call) <= few.count() ? one_shot : two_shot);
   else
-    forms.push_back({"hierarchical"});
-  for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) forms.push_back({other});
-  return forms;
+    variants.push_back({"hierarchical"});
+  for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) variants.push_back({other});
+  return variants;
 }
 
 }  // namespace p2plab::capi

@@ -9,16 +9,16 @@
 
 namespace p2plab::capi {
 
-struct Form {
+struct Variant {
   const char* planner;
   Parameters parameters = {};
 };
 
 /// The fastest measured, then what does it at all.
-std::vector<Form> forms_of(const runtime::Call& call, int ranks, bool by_host);
+std::vector<Variant> variants_of(const runtime::Call& call, int ranks, bool by_host);
 /// Those that add all members in their order, whatever the element.
-std::vector<Form> forms_of_one_order(const runtime::Call& call, int ranks);
+std::vector<Variant> variants_of_one_order(const runtime::Call& call, int ranks);
 /// Of ranks on several servers; `alone`: each has a server of its own.
-std::vector<Form> forms_over_servers(const runtime::Call& call, int ranks, bool alone);
+std::vector<Variant> variants_over_servers(const runtime::Call& call, int ranks, bool alone);
 
 }  // namespace p2plab::capi

@@ -59,7 +59,7 @@ Result<DeviceClock> DeviceClock::create(int device) {
 }
 
 std::optional<ClockLook> DeviceClock::look() {
-  constexpr std::uint64_t patience = 200'000;
+  constexpr std::uint64_t timeout = 200'000;
   auto& body = *body_;
   if (!body.answered()) return std::nullopt;
   const Current current(body.device);
@@ -70,7 +70,7 @@ std::optional<ClockLook> DeviceClock::look() {
     return std::nullopt;
   }
   while (!body.answered()) {
-    if (host_time() - look.before > patience) return std::nullopt;
+    if (host_time() - look.before > timeout) return std::nullopt;
   }
   look.after = host_time();
   const auto& told = *static_cast<const Told*>(body.told.get());

@@ -183,10 +183,10 @@ void MeetingPlace::answer(const Visitor& last) {
 }
 
 Result<std::vector<std::string>> exchange_at(const PlaceToMeet& place, const std::string& name, int rank, int ranks, const std::string& mine,
-                                             Seconds patience) {
+                                             Seconds timeout) {
   expects(mine.size() <= most_exchanged);
-  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(patience);
-  const auto socket = connect_to(place.address, place.token, patience);
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
+  const auto socket = connect_to(place.address, place.token, timeout);
   if (!socket) return socket.error();
   Digest digest;
   digest.add(name);
@@ -203,7 +203,7 @@ Result<std::vector<std::string>> exchange_at(const PlaceToMeet& place, const std
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
     pollfd readable{socket->get(), POLLIN, 0};
     const int ready = left <= 0 ? 0 : poll(&readable, 1, static_cast<int>(left));
-    if (ready == 0) return lost(fmt::format("not all {} ranks came within {:g} s", ranks, patience.count()).c_str());
+    if (ready == 0) return lost(fmt::format("not all {} ranks came within {:g} s", ranks, timeout.count()).c_str());
     if (ready < 0) continue;  // a signal; to receive now might wait without end
     const auto got = recv(socket->get(), all.data() + came, all.size() - came, 0);
     if (got < 0 && errno == EINTR) continue;

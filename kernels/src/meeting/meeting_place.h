@@ -75,6 +75,6 @@ class MeetingPlace {
 /// Gives `mine` to all ranks that name the same exchange at the place; what all gave, by rank. Errors: device_failure, if the place is not there or
 /// not all have come within the time.
 Result<std::vector<std::string>> exchange_at(const PlaceToMeet& place, const std::string& name, int rank, int ranks, const std::string& mine,
-                                             Seconds patience);
+                                             Seconds timeout);
 
 }  // namespace p2plab::processes

@@ -79,7 +79,7 @@ RecordedSide side_from(const RawSide& raw) {
 }
 
 // What of a call is known before it runs: four words, as they lie in calls and in replays.
-void add_form(RecordedCall& call, const std::uint64_t* w) {
+void add_info(RecordedCall& call, const std::uint64_t* w) {
   const auto byte = [&](int which) { return static_cast<std::uint8_t>(w[2] >> (8 * which)); };
   const auto seconds = [](std::uint64_t bits) {
     const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
@@ -118,7 +118,7 @@ RecordedCall call_from(const RawCall& w, std::uint64_t number) {
   call.device_begun = w[5] & low48;
   const auto device_ended = w[6] & low48;
   if (call.device_begun != 0 && device_ended > call.device_begun) call.device_time = device_ended - call.device_begun;
-  add_form(call, &w[7]);
+  add_info(call, &w[7]);
   if (call.replayed && w[11] > 0) call.graph = w[11] - 1;
   return call;
 }
@@ -141,7 +141,7 @@ Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t
     replays.call.begun = w[1];
     replays.call.sequence = w[2];
     replays.call.count = w[3];
-    add_form(replays.call, &w[4]);
+    add_info(replays.call, &w[4]);
     replays.capture = w[8];
     replays.replays = w[9];
     replays.sum = w[10];

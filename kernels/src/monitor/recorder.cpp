@@ -73,7 +73,7 @@ std::uint8_t Recorder::name(const char* text) {
 }
 
 template <class Slot>
-void Recorder::write_form(Slot& call, int number, const CallInfo& info) {
+void Recorder::write_info(Slot& call, int number, const CallInfo& info) {
   constexpr auto relaxed = std::memory_order_relaxed;
   const auto half = [](std::int16_t value) { return std::uint64_t{static_cast<std::uint16_t>(value)}; };
   call.expected.store(two(info.predicted, info.low), relaxed);
@@ -85,8 +85,8 @@ void Recorder::write_form(Slot& call, int number, const CallInfo& info) {
   call.place.store(static_cast<std::uint64_t>(number) | half(info.root) << 16 | half(info.peer) << 32 | std::uint64_t{info.blocks} << 48, relaxed);
 }
 
-template void Recorder::write_form(ReplaySlot& call, int number, const CallInfo& info);
-template void Recorder::write_form(CallSlot& call, int number, const CallInfo& info);
+template void Recorder::write_info(ReplaySlot& call, int number, const CallInfo& info);
+template void Recorder::write_info(CallSlot& call, int number, const CallInfo& info);
 
 std::uint64_t Recorder::begin(int number, const CallInfo& info, Writers writers) {
   if (number < 0 || !ours()) return 0;
@@ -105,7 +105,7 @@ std::uint64_t Recorder::begin(int number, const CallInfo& info, Writers writers)
   call->count.store(info.count, relaxed);
   for (auto* later : {&call->ended, &call->device_begun, &call->device_ended}) later->store(lap, relaxed);
   call->graph.store(0, relaxed);
-  write_form(*call, number, info);
+  write_info(*call, number, info);
   call->stamp.store(2 * (index + 1), std::memory_order_release);
   return index + 1;
 }
@@ -163,7 +163,7 @@ void Recorder::served(std::uint64_t number, const CallInfo& info) {
   if (call == nullptr) return;
   auto stamp = 2 * number;
   if (!call->stamp.compare_exchange_strong(stamp, stamp | 1)) return;
-  write_form(*call, static_cast<int>(call->place.load(std::memory_order_relaxed) & 0xffff), info);
+  write_info(*call, static_cast<int>(call->place.load(std::memory_order_relaxed) & 0xffff), info);
   call->stamp.store(2 * number, std::memory_order_release);
 }
 
@@ -174,20 +174,20 @@ void Recorder::put(std::uint64_t number, const CallInfo& info, Progress how) {
   auto stamp = 2 * number;
   if (call == nullptr || !call->stamp.compare_exchange_strong(stamp, stamp | 1)) return;
   const auto side = call->place.load(relaxed) & 0xffff;
-  write_form(*call, static_cast<int>(side), info);
+  write_info(*call, static_cast<int>(side), info);
   call->ended.store(lap | static_cast<std::uint64_t>(how) << 46, relaxed);
   call->stamp.store(2 * number, std::memory_order_release);
   if (side < most_sides) raise(part<Side>(sides_at)[side].ended, 1, Writers::one);
 }
 
-void Recorder::add_form(std::uint64_t number, const CallInfo& info) {
+void Recorder::add_info(std::uint64_t number, const CallInfo& info) {
   std::uint64_t lap = 0;
   auto* const call = at(number, lap);
   auto stamp = 2 * number;
   if (call == nullptr || !call->stamp.compare_exchange_strong(stamp, stamp | 1)) return;
   constexpr auto relaxed = std::memory_order_relaxed;
-  constexpr std::uint64_t forms = std::uint64_t{0xffff} << 32;
-  call->words.store((call->words.load(relaxed) & ~forms) | std::uint64_t{info.algorithm} << 32 | std::uint64_t{info.protocol} << 40, relaxed);
+  constexpr std::uint64_t replaced = std::uint64_t{0xffff} << 32;
+  call->words.store((call->words.load(relaxed) & ~replaced) | std::uint64_t{info.algorithm} << 32 | std::uint64_t{info.protocol} << 40, relaxed);
   call->place.store((call->place.load(relaxed) & low48) | std::uint64_t{info.blocks} << 48, relaxed);
   call->stamp.store(2 * number, std::memory_order_release);
 }

@@ -128,7 +128,7 @@ class Recorder {
   /// The same of a call that its host is done with, and how, by the side's one writer; when that was is not asked.
   void put(std::uint64_t call, const CallInfo& info, Progress how);
   /// Of that only algorithm, protocol and blocks.
-  void add_form(std::uint64_t call, const CallInfo& info);
+  void add_info(std::uint64_t call, const CallInfo& info);
   /// From and to when the device worked at it, by the device's clock in ns; may be told in parts.
   void device_begin(std::uint64_t call, std::uint64_t when);
   void device_end(std::uint64_t call, std::uint64_t when);
@@ -167,7 +167,7 @@ class Recorder {
   CallSlot* claim(std::uint64_t& index) const;
   int take_released();
   template <class Slot>
-  static void write_form(Slot& call, int side, const CallInfo& info);
+  static void write_info(Slot& call, int side, const CallInfo& info);
   template <class T>
   T* part(std::size_t offset) const {
     return reinterpret_cast<T*>(memory_ + offset);

@@ -27,7 +27,7 @@ int Recorder::add_captured(std::uint64_t number, std::uint64_t capture, const Ca
   slot.count.store(info.count, relaxed);
   slot.capture.store(capture, relaxed);
   for (auto* later : {&slot.replays, &slot.sum, &slot.extremes, &slot.last, &slot.begun}) later->store(0, relaxed);
-  write_form(slot, static_cast<int>(call->place.load(relaxed) & 0xffff), info);
+  write_info(slot, static_cast<int>(call->place.load(relaxed) & 0xffff), info);
   slot.stamp.store(replay_written, std::memory_order_release);
   if (!fresh) header.recaptures_ended.fetch_add(1);
   return index;
@@ -77,12 +77,12 @@ std::uint64_t Recorder::begin_replay(int side, int which, const CallInfo& info) 
   auto* const call = claim(index);
   if (call == nullptr) return 0;
   const auto lap = lap_of(index, calls_);
-  auto form = info;
+  auto captured_info = info;
   if (which >= 0 && static_cast<std::uint32_t>(which) < replays_) {
-    form.flags = static_cast<std::uint8_t>(info.flags | monitor::captured);
-    write_form(part<ReplaySlot>(replays_at(calls_, steps_))[which], side, form);
+    captured_info.flags = static_cast<std::uint8_t>(info.flags | monitor::captured);
+    write_info(part<ReplaySlot>(replays_at(calls_, steps_))[which], side, captured_info);
   }
-  form.flags = static_cast<std::uint8_t>(form.flags | monitor::replayed);
+  captured_info.flags = static_cast<std::uint8_t>(captured_info.flags | monitor::replayed);
   call->begun.store(now(), relaxed);
   call->sequence.store(sequence, relaxed);
   call->count.store(info.count, relaxed);
@@ -90,7 +90,7 @@ std::uint64_t Recorder::begin_replay(int side, int which, const CallInfo& info) 
   call->device_begun.store(lap, relaxed);
   call->device_ended.store(lap, relaxed);
   call->graph.store(static_cast<std::uint64_t>(which + 1), relaxed);
-  write_form(*call, side, form);
+  write_info(*call, side, captured_info);
   call->stamp.store(2 * (index + 1), std::memory_order_release);
   return index + 1;
 }

@@ -115,7 +115,7 @@ void* begin_call(Context& context, const void* parent, const CallInfo& info) {
   auto& all = *context.recorder;
   const auto kind = parent == nullptr ? Handle::call : kind_of(parent);
   if (kind != Handle::api && kind != Handle::api_of_graph) return handle_of(all.begin(context.side, info), Handle::call);
-  all.add_form(number_of(parent), info);
+  all.add_info(number_of(parent), info);
   if (kind == Handle::api) return handle_of(number_of(parent), Handle::call);
   return handle_of(begin_replay(all, context.side, static_cast<int>(place_of(parent)) - 1, info), Handle::replay);
 }

@@ -196,7 +196,7 @@ std::string text_of(const Json& object, const char* key, const std::string& fall
 void read_json(std::string_view text, Rules& rules) {
   const auto json = Json::parse(text.begin(), text.end(), nullptr, false);
   if (json.is_discarded() || !json.is_object() || !json.contains("rules") || !json["rules"].is_array()) {
-    rules.mistakes.emplace_back(R"(this is no JSON of the form {"rules": [{"filter": {...}, "config": {...}}]})");
+    rules.mistakes.emplace_back(R"(this is no JSON like {"rules": [{"filter": {...}, "config": {...}}]})");
     return;
   }
   int number = 0;
@@ -204,7 +204,7 @@ void read_json(std::string_view text, Rules& rules) {
     RuleReader reader(++number);
     if (!entry.is_object() || !entry.contains("filter") || !entry["filter"].is_object() || !entry.contains("config") ||
         !entry["config"].is_object()) {
-      reader.mistake("another form", "objects 'filter' and 'config'");
+      reader.mistake("something else", "objects 'filter' and 'config'");
     } else {
       const auto& filter = entry["filter"];
       const auto& config = entry["config"];

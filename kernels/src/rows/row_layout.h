@@ -10,11 +10,11 @@
 namespace p2plab {
 
 /// How many vectors of a row a thread holds in registers, 0 if that would be more than `most` or rows are no whole vectors; are they?
-struct RowForm {
+struct RowLayout {
   int slots = 0;
   bool whole = false;
 };
-inline RowForm row_form(std::int64_t hidden, DataType type, std::uint32_t threads, int most) {
+inline RowLayout row_layout(std::int64_t hidden, DataType type, std::uint32_t threads, int most) {
   const std::int64_t elements = 16 / size_of(type);
   const auto vectors = (hidden + elements - 1) / elements;
   const auto slots = (vectors + threads - 1) / threads;

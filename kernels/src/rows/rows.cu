@@ -34,9 +34,9 @@ __global__ void __launch_bounds__(most_sharing_threads) shared_rows(const __grid
 using RowKernel = void (*)(args::EpilogueCall);
 
 template <class Number>
-RowKernel kernel_for(const RowForm& form) {
-  if (form.slots == 0) return form.whole ? rows<Number, 0, true> : rows<Number, 0, false>;
-  return form.slots <= 2 ? rows<Number, 2, true> : rows<Number, 4, true>;
+RowKernel kernel_for(const RowLayout& layout) {
+  if (layout.slots == 0) return layout.whole ? rows<Number, 0, true> : rows<Number, 0, false>;
+  return layout.slots <= 2 ? rows<Number, 2, true> : rows<Number, 4, true>;
 }
 
 template <class Body>
@@ -95,8 +95,8 @@ CudaCode launch_rows(DataType type, const args::EpilogueCall& call, std::uint32_
   config.gridDim = std::min(call.rows, most_blocks);
   config.blockDim = row_threads;
   config.numAttrs = 1;
-  const auto form = row_form(call.hidden, type, row_threads, 4);
-  const auto kernel = with_number(type, [&](auto number) { return kernel_for<decltype(number)>(form); });
+  const auto layout = row_layout(call.hidden, type, row_threads, 4);
+  const auto kernel = with_number(type, [&](auto number) { return kernel_for<decltype(number)>(layout); });
   return cudaLaunchKernelEx(&config, kernel, call);
 }
 

@@ -28,7 +28,7 @@ struct ExpectedTime {
 };
 
 /// What a program is, for those who report it.
-struct ProgramForm {
+struct ProgramInfo {
   std::string planner = {};
   std::string_view protocol = {};
   int blocks = 0;
@@ -44,7 +44,7 @@ class ReadyProgram {
   virtual Status run(int rank, const Call& exact, const DeviceBuffers& buffers, void* stream) const = 0;
   virtual Status state() const = 0;
   virtual std::string describe() const = 0;
-  virtual ProgramForm form() const { return {}; }
+  virtual ProgramInfo info() const { return {}; }
   /// Do its kernels write into a call's journal?
   virtual bool keeps_journal() const { return true; }
   /// What its kernels note of their steps, on a rank of this process.

@@ -83,7 +83,7 @@ class GpuProgram final : public ReadyProgram {
   }
 
   Status state() const override { return operation_->state(); }
-  ProgramForm form() const override {
+  ProgramInfo info() const override {
     return {chosen_.plan.planner, to_string(program_.tuning.protocol), program_.blocks(), call_.count, chosen_.expected};
   }
   NotedItems noted(int rank) const override { return operation_->noted(Rank{rank}); }

@@ -145,7 +145,7 @@ Loss LinkWatch::look(const std::vector<std::string>& gpus) {
   wanted_.insert(gpus.begin(), gpus.end());
   const auto mine = ++asked_;
   changed_.notify_all();
-  const bool seen = changed_.wait_for(lock, patience(), [&] { return seen_ >= mine; });
+  const bool seen = changed_.wait_for(lock, timeout(), [&] { return seen_ >= mine; });
   if (seen && !nvml_) return {};
   auto loss = lost_of(gpus);
   loss.unanswered = !seen;
@@ -195,7 +195,7 @@ void LinkWatch::end(Lock lock) {
   if (!ended.joinable()) return;
   ended.request_stop();
   changed_.notify_all();
-  if (!changed_.wait_for(lock, patience(), [over = over_] { return *over; })) ended.detach();
+  if (!changed_.wait_for(lock, timeout(), [over = over_] { return *over; })) ended.detach();
   lock.unlock();
 }
 

@@ -36,14 +36,14 @@ class LinkWatch {
   using Told = std::function<void(const Loss&)>;
 
   static LinkWatch& of_process();
-  /// `patience`: how long others wait for an NVML that does not answer.
-  explicit LinkWatch(std::function<Result<NvmlFunctions>()> load = NvmlFunctions::load, Seconds patience = Seconds{2})
-      : load_(std::move(load)), patience_(patience) {}
+  /// `timeout`: how long others wait for an NVML that does not answer.
+  explicit LinkWatch(std::function<Result<NvmlFunctions>()> load = NvmlFunctions::load, Seconds timeout = Seconds{2})
+      : load_(std::move(load)), timeout_(timeout) {}
 
   /// Has `told` called by the thread, each time that more of these GPUs is lost, until what is returned goes. Null: there is no NVML, or `every` is
   /// 0.
   std::shared_ptr<void> add(const std::vector<std::string>& gpus, Seconds every, Told told);
-  /// Looks now; what is lost of these GPUs since the process first looked. A thread asks NVML, and is waited for no longer than `patience`: NVML may
+  /// Looks now; what is lost of these GPUs since the process first looked. A thread asks NVML, and is waited for no longer than `timeout`: NVML may
   /// hang on a GPU that is gone.
   Loss look(const std::vector<std::string>& gpus);
 
@@ -72,10 +72,10 @@ class LinkWatch {
   void begin();
   void end(Lock lock);
   void work(const std::stop_token& stop);
-  std::chrono::duration<double> patience() const { return std::chrono::duration<double>(patience_.count()); }
+  std::chrono::duration<double> timeout() const { return std::chrono::duration<double>(timeout_.count()); }
 
   std::function<Result<NvmlFunctions>()> load_;
-  Seconds patience_;
+  Seconds timeout_;
   std::mutex mutex_;  // held while askers are told, open while NVML is asked
   std::condition_variable_any changed_;
   std::optional<NvmlFunctions> nvml_;

@@ -263,11 +263,11 @@ Status NcclCalls::state() const {
 
 // A thread that is within NCCL may wait there for a rank that is gone, and so may NCCL's own abort: neither is waited for long.
 void NcclCalls::abort() {
-  constexpr std::chrono::seconds patience{1};
+  constexpr std::chrono::seconds timeout{1};
   {
     std::unique_lock lock(mutex_);
     if (std::exchange(aborted_, true)) return;
-    ended_.wait_for(lock, patience, [&] { return calling_ == 0; });
+    ended_.wait_for(lock, timeout, [&] { return calling_ == 0; });
   }
   if (!owned_) return;  // who owns them ends what waits in them
   auto over = std::make_shared<std::promise<void>>();
@@ -276,7 +276,7 @@ void NcclCalls::abort() {
     for (const auto& [rank, communicator] : all) abort(communicator);
     over->set_value();
   }).detach();
-  ended.wait_for(patience);
+  ended.wait_for(timeout);
 }
 
 std::string NcclCalls::version() const {

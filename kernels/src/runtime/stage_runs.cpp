@@ -39,8 +39,8 @@ Status StageRuns::prepare(const Job& job, Communicator& communicator, const Kern
   const PeerAccess peer_access(*topology_, *routes_);
   const auto wanted = stages::stage_tuning(job.program->tuning, cut_.servers, job.program->payload.size()).protocol;
   const auto protocol = wanted == Protocol::copy ? Protocol::simple : wanted;
-  auto form = shape;
-  form.programmatic = false;  // what comes before and after is not all ours
+  auto plain = shape;
+  plain.programmatic = false;  // what comes before and after is not all ours
   std::vector<DeviceBuffers> buffers(mates().size());
   buffers[local_.index()].output = reinterpret_cast<std::uint64_t>(memory_.get());
   for (std::size_t s = 0; s < stages_.size(); ++s) {
@@ -48,7 +48,7 @@ Status StageRuns::prepare(const Job& job, Communicator& communicator, const Kern
     if (segment.lanes.empty()) continue;
     auto& made = stages_[s];
     made.program = std::make_unique<Program>(stages::for_server(segment, mates(), workspaces_, protocol, peer_access));
-    auto operation = communicator.prepare_segment({&*topology_, &*routes_, job.plan, made.program.get()}, buffers, form);
+    auto operation = communicator.prepare_segment({&*topology_, &*routes_, job.plan, made.program.get()}, buffers, plain);
     if (!operation) return std::move(operation).error();
     made.operation.emplace(*std::move(operation));
   }

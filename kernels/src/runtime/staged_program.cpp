@@ -176,7 +176,7 @@ std::string StagedProgram::describe() const {
   return slices_.size() == 1 ? text : fmt::format("{}; {} slices, one on the network while another is within the servers", text, slices_.size());
 }
 
-ProgramForm StagedProgram::form() const {
+ProgramInfo StagedProgram::info() const {
   const auto& tuning = slices_.front().program.tuning;
   return {chosen_.plan.planner, to_string(tuning.protocol), tuning.blocks_per_lane, call_.count, chosen_.expected};
 }

@@ -24,7 +24,7 @@ class StagedProgram final : public ReadyProgram {
   Status run(int rank, const Call& exact, const DeviceBuffers& buffers, void* stream) const override;
   Status state() const override;
   std::string describe() const override;
-  ProgramForm form() const override;
+  ProgramInfo info() const override;
   bool keeps_journal() const override { return false; }
 
  private:

@@ -86,8 +86,8 @@ Result<Measurement> HostStages::run(const Job& job, const RunOptions& options) {
 
 // Who lost another rank says so, whatever it met with first; the loss may still be on its way.
 Error HostStages::reason(Error mine) const {
-  constexpr auto patience = std::chrono::seconds(1);
-  for (const auto until = HostClock::now() + patience; HostClock::now() < until; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
+  constexpr auto timeout = std::chrono::seconds(1);
+  for (const auto until = HostClock::now() + timeout; HostClock::now() < until; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
     if (auto lost = session_.state(); !lost) return std::move(lost).error();
   }
   return mine;

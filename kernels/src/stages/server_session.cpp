@@ -14,7 +14,7 @@ namespace p2plab::stages {
 
 namespace {
 
-constexpr Seconds patience{60};
+constexpr Seconds timeout{60};
 
 using OfferBytes = std::array<char, Invitation::size>;
 
@@ -60,7 +60,7 @@ Result<std::unique_ptr<Session>> join_server(Session& session, const Servers& se
   if (!offers) return offers.error();
   const auto place = MeetingOffer::settle(*offers);
   if (!place) return place.error();
-  auto joined = join(*place, {.rank = own, .ranks = static_cast<int>(mates.size()), .gathering = patience, .timeout = patience},
+  auto joined = join(*place, {.rank = own, .ranks = static_cast<int>(mates.size()), .gathering = timeout, .timeout = timeout},
                      place->over_tcp() ? offer->take_listener() : FileDescriptor{});
   if (auto well = processes::all_well(session, joined ? Status{} : Status{joined.error()}); !well) return std::move(well).error();
   return joined;

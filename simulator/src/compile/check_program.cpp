@@ -32,7 +32,7 @@ Status check_copies(const Topology& topology, const Program& program, int copies
   if (program.ranks() != topology.ranks()) {
     return bad(fmt::format("the program is for {} ranks, topology '{}' has {}", program.ranks(), topology.name(), topology.ranks()));
   }
-  if (auto ok = check_form(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = copies}); !ok) return ok;
+  if (auto ok = check_consistency(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = copies}); !ok) return ok;
   return check_total(program, copies);
 }
 

@@ -9,8 +9,8 @@
 
 namespace p2plab {
 
-/// `check_form` and what a simulation takes. Errors: invalid_input that names the lane, instruction or route; unsupported for more bytes in all than
-/// sums can hold.
+/// `check_consistency` and what a simulation takes. Errors: invalid_input that names the lane, instruction or route; unsupported for more bytes in
+/// all than sums can hold.
 Status check_program(const Topology& topology, const Program& program);
 /// Does nothing set ranks apart that do the same: when they start, quirks, models of switches? `loads`: they load from each other.
 bool treats_alike(const Topology& topology, const Profile& profile, bool loads);

@@ -17,35 +17,36 @@ namespace p2plab {
 namespace {
 
 // Arrival needs no flag, and a lane is all thread blocks of its GPU, whose rates together exceed the links'.
-void by_packets(Form& form) {
-  form.signal_peer = form.signal_local = 0;
-  form.read_request = 0;
-  form.store.rate = form.load.rate = form.reduce.rate = 0;
+void by_packets(ProgramCosts& costs) {
+  costs.signal_peer = costs.signal_local = 0;
+  costs.read_request = 0;
+  costs.store.rate = costs.load.rate = costs.reduce.rate = 0;
 }
 
 // Streams of copies, each with kernels between them; a GPU's engines together are a resource of its own (machine_paths).
-void by_copies(Form& form, const Profile& profile) {
-  form.signal_peer = to_sim_time(profile.signal_peer).count();
-  form.read_request = 0;
-  form.store.rate = form.load.rate = form.reduce.rate = 0;
+void by_copies(ProgramCosts& costs, const Profile& profile) {
+  costs.signal_peer = to_sim_time(profile.signal_peer).count();
+  costs.read_request = 0;
+  costs.store.rate = costs.load.rate = costs.reduce.rate = 0;
 }
 
 bool costs_packets(const Program& program, const Profile& profile) { return program.packets != nullptr && says_what_packets_cost(profile); }
 
-Form form_of(const Program& program, const Profile& profile) {
+ProgramCosts program_costs_of(const Program& program, const Profile& profile) {
   const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
   const bool flags = program.packets == nullptr && in_slices(program.tuning.protocol);
-  Form form{.protocol = program.tuning.protocol,
-            .signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count(),
-            .signal_local = to_sim_time(profile.signal_local).count(),
-            .read_request = profile.read_request,
-            .outstanding = program.packets != nullptr ? 0 : static_cast<std::uint32_t>(profile.outstanding)};  // each packet has a slot of its own
-  form.store.rate = rate(profile.store_rate);
-  form.load.rate = rate(profile.load_rate);
-  form.reduce.rate = rate(profile.reduce_rate);
-  if (costs_packets(program, profile)) by_packets(form);
-  if (program.tuning.protocol == Protocol::copy) by_copies(form, profile);
-  return form;
+  ProgramCosts costs{
+      .protocol = program.tuning.protocol,
+      .signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count(),
+      .signal_local = to_sim_time(profile.signal_local).count(),
+      .read_request = profile.read_request,
+      .outstanding = program.packets != nullptr ? 0 : static_cast<std::uint32_t>(profile.outstanding)};  // each packet has a slot of its own
+  costs.store.rate = rate(profile.store_rate);
+  costs.load.rate = rate(profile.load_rate);
+  costs.reduce.rate = rate(profile.reduce_rate);
+  if (costs_packets(program, profile)) by_packets(costs);
+  if (program.tuning.protocol == Protocol::copy) by_copies(costs, profile);
+  return costs;
 }
 
 WorkCosts costs_of(const Program& program, const Profile& profile) {
@@ -56,9 +57,9 @@ WorkCosts costs_of(const Program& program, const Profile& profile) {
 }
 
 void take_profile(Compiled& out, const Program& program, const Profile& profile) {
-  out.forms = {form_of(program, profile)};
+  out.program_costs = {program_costs_of(program, profile)};
   out.blocks_per_lane = static_cast<std::uint32_t>(program.tuning.blocks_per_lane);
-  out.granule = profile.quirks.granule.count();
+  out.minimum_transfer = profile.quirks.minimum_transfer.count();
   const bool packets = costs_packets(program, profile);
   const bool lines = packets && program.packets->wire == PacketWire::ll128;
   const auto launch = packets ? profile.packet_start + (lines ? profile.ll128_start : Seconds{0}) : profile.launch;

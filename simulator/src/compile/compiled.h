@@ -96,13 +96,13 @@ struct LaneInfo {
   Rank rank;
   std::uint32_t first = 0;  // works [first, first + count)
   std::uint32_t count = 0;
-  std::uint32_t paths = 0;  // added to its path references
-  std::uint32_t lanes = 0;  // added to its awaited lanes, as an index into `lane_table`
-  std::uint32_t form = 0;   // index into `forms`
+  std::uint32_t paths = 0;    // added to its path references
+  std::uint32_t lanes = 0;    // added to its awaited lanes, as an index into `lane_table`
+  std::uint32_t program = 0;  // index into `program_costs`
 };
 
 /// How a program's thread blocks work. Programs that are played together have each their own.
-struct Form {
+struct ProgramCosts {
   Protocol protocol = Protocol::simple;
   std::int64_t signal_peer = 0;  // waits across ranks, all costs of the protocol in it
   std::int64_t signal_local = 0;
@@ -123,7 +123,7 @@ struct LanePlace {
 
 /// Plain data: filled once by `compile`.
 struct Compiled {
-  std::vector<Form> forms = std::vector<Form>(1);
+  std::vector<ProgramCosts> program_costs = std::vector<ProgramCosts>(1);
   std::uint32_t blocks_per_lane = 1;
   std::vector<Resource> resources;
   std::vector<std::string> names;      // of resources
@@ -144,12 +144,12 @@ struct Compiled {
   std::int64_t images = 1;                // each lane stands for so many
   std::vector<std::uint32_t> stands_for;  // with images, by resource: the one that tells what it does
   std::int64_t slices = 0;
-  std::int64_t granule = 1;  // links carry whole multiples of this
+  std::int64_t minimum_transfer = 1;  // links carry whole multiples of this
 
   static std::int64_t slice_bytes(const Work& work, std::int64_t slice) { return std::min(work.slice_bytes, work.bytes - slice * work.slice_bytes); }
-  std::int64_t wire(const Form& form, std::int64_t bytes) const {
-    const auto whole = in_slices(form.protocol) ? bytes : wire_bytes(form.protocol, Bytes{bytes}).count();
-    return granule == 1 ? whole : (whole + granule - 1) / granule * granule;
+  std::int64_t wire(const ProgramCosts& costs, std::int64_t bytes) const {
+    const auto whole = in_slices(costs.protocol) ? bytes : wire_bytes(costs.protocol, Bytes{bytes}).count();
+    return minimum_transfer == 1 ? whole : (whole + minimum_transfer - 1) / minimum_transfer * minimum_transfer;
   }
   std::int64_t link_bytes(const Path& path, std::int64_t bytes) const {
     return path.scale == 1 ? bytes : static_cast<std::int64_t>(static_cast<double>(bytes) * path.scale);
@@ -157,7 +157,8 @@ struct Compiled {
   const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }
   std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const { return lane_table[lane.lanes + wait.lane] & ~other_rank; }
   std::int64_t signal(const LaneInfo& lane, const Awaited& wait) const {
-    return (lane_table[lane.lanes + wait.lane] & other_rank) != 0 ? forms[lane.form].signal_peer : forms[lane.form].signal_local;
+    return (lane_table[lane.lanes + wait.lane] & other_rank) != 0 ? program_costs[lane.program].signal_peer
+                                                                  : program_costs[lane.program].signal_local;
   }
   // Slice s of a lane belongs to block s % blocks_per_lane.
   std::uint32_t slices_of(const Work& work, std::uint32_t part) const {

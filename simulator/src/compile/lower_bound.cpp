@@ -30,20 +30,20 @@ class Bounder {
     return bound;
   }
 
-  std::int64_t wire_of(const Form& form, const Work& work) const {
-    if (work.slices == 1) return c_.wire(form, work.bytes);
+  std::int64_t wire_of(const ProgramCosts& costs, const Work& work) const {
+    if (work.slices == 1) return c_.wire(costs, work.bytes);
     const std::int64_t last = work.slices - 1;
-    return last * c_.wire(form, Compiled::slice_bytes(work, 0)) + c_.wire(form, Compiled::slice_bytes(work, last));
+    return last * c_.wire(costs, Compiled::slice_bytes(work, 0)) + c_.wire(costs, Compiled::slice_bytes(work, last));
   }
 
   // Adds a lane's bytes to its resources; returns the thread block's own time for all of it.
   std::int64_t lane_work(const LaneInfo& lane) {
     std::int64_t time = 0;
-    const auto& form = c_.forms[lane.form];
-    auto store = form.store;
+    const auto& costs = c_.program_costs[lane.program];
+    auto store = costs.store;
     for (auto index = lane.first; index < lane.first + lane.count; ++index) {
       const auto& work = c_.works[index];
-      const auto wire = wire_of(form, work);
+      const auto wire = wire_of(costs, work);
       for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o) {
         const auto& path = c_.path(lane, work.paths + o);
         for (auto s = path.first; s < path.end; ++s) load_[c_.stages[s].resource] += wire;
@@ -106,13 +106,13 @@ class Bounder {
   std::int64_t finish(std::uint32_t l, const Work& work, std::int64_t start) {
     auto& reached = reached_[l];
     const auto& lane = c_.lanes[l];
-    const auto& form = c_.forms[lane.form];
-    const auto wire = c_.wire(form, Compiled::slice_bytes(work, 0));
+    const auto& costs = c_.program_costs[lane.program];
+    const auto wire = c_.wire(costs, Compiled::slice_bytes(work, 0));
     const auto slowest = [&](std::uint32_t first, std::uint32_t count, bool reads) {
       std::int64_t most = 0;
       for (auto o = first; o < first + count; ++o) {
         const auto path = lane.paths + c_.path_refs[o];
-        most = std::max(most, travel(path, wire) + (reads ? form.request(c_.paths[path]) : 0));
+        most = std::max(most, travel(path, wire) + (reads ? costs.request(c_.paths[path]) : 0));
       }
       return most;
     };

@@ -6,7 +6,7 @@
 namespace p2plab {
 
 ResourcePaths::ResourcePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), parallel_(topology), out_(out) {
-  const bool copies = out.forms.front().protocol == Protocol::copy;
+  const bool copies = out.program_costs.front().protocol == Protocol::copy;
   add_limits(copies && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency);
   for (int r = 0; r < topology.ranks() && copies && profile.copy_rate; ++r) {
     engines_.push_back(add_resource("copy engines of " + topology.node(topology.node_of(Rank{r})).name, *profile.copy_rate));
@@ -59,7 +59,7 @@ bool ResourcePaths::counts(Traffic of, const Transfer& transfer) const {
     case Traffic::peers: return !transfer.host_memory;
     case Traffic::loads: return !transfer.host_memory && transfer.loads;
     case Traffic::stores: return !transfer.host_memory && !transfer.loads;
-    case Traffic::host_loads: return transfer.host_memory && transfer.loads && out_.forms.front().protocol != Protocol::copy;
+    case Traffic::host_loads: return transfer.host_memory && transfer.loads && out_.costs.front().protocol != Protocol::copy;
   }
   return true;
 }

@@ -13,7 +13,7 @@ namespace p2plab {
 /// Fills resources, names and memories at once, stages and paths on demand.
 class ResourcePaths {
  public:
-  /// By the form in `out`: copy engines are resources where they move the data.
+  /// By the protocol in `out`: copy engines are resources where they move the data.
   ResourcePaths(const Topology& topology, const Profile& profile, Compiled& out);
 
   /// What is sent over a path: by loads of the executor or by its stores, into or out of a host's memory or between GPUs.

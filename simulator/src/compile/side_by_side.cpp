@@ -8,8 +8,8 @@ namespace {
 // Adds one program: a lane for each thread block, with those works of which the block has slices.
 class ProgramAdder {
  public:
-  ProgramAdder(Compiled& out, const Compiled& from, std::uint32_t form)
-      : out_(out), from_(from), form_(form), blocks_(from.blocks_per_lane), first_lane_(out.lanes.size()), refs_(out.path_refs.size()) {}
+  ProgramAdder(Compiled& out, const Compiled& from, std::uint32_t program)
+      : out_(out), from_(from), program_(program), blocks_(from.blocks_per_lane), first_lane_(out.lanes.size()), refs_(out.path_refs.size()) {}
 
   void run() {
     out_.path_refs.insert(out_.path_refs.end(), from_.path_refs.begin(), from_.path_refs.end());
@@ -46,7 +46,7 @@ class ProgramAdder {
                  .first = static_cast<std::uint32_t>(out_.works.size()),
                  .paths = static_cast<std::uint32_t>(out_.paths.size()),
                  .lanes = static_cast<std::uint32_t>(out_.lane_table.size()),
-                 .form = form_};
+                 .program = program_};
     std::uint32_t slices = 0;
     for (std::uint32_t w = 0; w < lane.count; ++w) {
       const auto& work = from_.works[lane.first + w];
@@ -108,7 +108,7 @@ class ProgramAdder {
 
   Compiled& out_;
   const Compiled& from_;
-  std::uint32_t form_;
+  std::uint32_t program_;
   std::uint32_t blocks_;
   std::size_t first_lane_;
   std::size_t refs_;
@@ -121,11 +121,11 @@ Compiled side_by_side(const std::vector<Compiled>& all, int ranks) {
   Compiled out;
   out.resources = all.front().resources;
   out.names = all.front().names;
-  out.granule = all.front().granule;
-  out.forms.clear();
+  out.minimum_transfer = all.front().minimum_transfer;
+  out.program_costs.clear();
   for (const auto& one : all) {
-    out.forms.push_back(one.forms.front());
-    ProgramAdder(out, one, static_cast<std::uint32_t>(out.forms.size() - 1)).run();
+    out.program_costs.push_back(one.program_costs.front());
+    ProgramAdder(out, one, static_cast<std::uint32_t>(out.program_costs.size() - 1)).run();
   }
   number_ranks(out, ranks, true);
   return out;
@@ -134,7 +134,7 @@ Compiled side_by_side(const std::vector<Compiled>& all, int ranks) {
 void number_ranks(Compiled& joined, int ranks, bool apart) {
   for (auto& lane : joined.lanes) {
     const auto rank = lane.rank.value % ranks;
-    lane.rank = Rank{apart ? std::int64_t{lane.form} * ranks + rank : rank};
+    lane.rank = Rank{apart ? std::int64_t{lane.program} * ranks + rank : rank};
   }
 }
 

@@ -115,9 +115,9 @@ Status check(const Profile& profile) {
     return bad(fmt::format("profile '{}': link_efficiency must be above 0 and at most 1, found {}", profile.name, profile.link_efficiency));
   }
   const auto& quirks = profile.quirks;
-  if (quirks.granule < Bytes{1} || quirks.granule > Quirks::most_granule) {
-    return bad(fmt::format("profile '{}': granule must be from 1 to {} bytes, found {}", profile.name, Quirks::most_granule.count(),
-                           quirks.granule.count()));
+  if (quirks.minimum_transfer < Bytes{1} || quirks.minimum_transfer > Quirks::largest_minimum) {
+    return bad(fmt::format("profile '{}': minimum_transfer must be from 1 to {} bytes, found {}", profile.name, Quirks::largest_minimum.count(),
+                           quirks.minimum_transfer.count()));
   }
   for (const auto quirk : {quirks.pcie_read, quirks.duplex_read, quirks.fan_in, quirks.fan_out, quirks.posted_writes, quirks.exchange}) {
     if (!(quirk > 0 && quirk <= 1)) return bad(fmt::format("profile '{}': a quirk must be above 0 and at most 1, found {}", profile.name, quirk));

@@ -16,6 +16,8 @@ namespace {
 // A profile that leaves one of these out has been forgotten half, not measured; what costs nothing is written down as such.
 constexpr std::array required{"launch", "signal_peer", "signal_local", "slice_cost", "store_rate", "load_rate", "reduce_rate", "link_efficiency"};
 
+constexpr const char* former_minimum_transfer = "granule";  // old word
+
 constexpr double longest = 1;  // of a profile's times, in seconds
 
 class ProfileReader {
@@ -84,16 +86,21 @@ class ProfileReader {
 
   void read_quirks() {
     const auto quirks = root_["quirks"];
-    const ConfigKeys keys{.optional = {"pcie_read", "duplex_read", "fan_in", "fan_out", "granule", "posted_writes", "exchange"}};
+    const ConfigKeys keys{
+        .optional = {"pcie_read", "duplex_read", "fan_in", "fan_out", "minimum_transfer", former_minimum_transfer, "posted_writes", "exchange"}};
     if (!quirks.present() || !quirks.expect_keys(keys)) return;
     profile_.quirks.pcie_read = quirks["pcie_read"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.duplex_read = quirks["duplex_read"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.fan_in = quirks["fan_in"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.fan_out = quirks["fan_out"].number({.least = 0.01, .most = 1}, 1);
-    if (const auto granule = quirks["granule"]; granule.present()) {
-      profile_.quirks.granule = granule.size();
-      if (profile_.quirks.granule < Bytes{1} || profile_.quirks.granule > Quirks::most_granule)
-        granule.add_error(fmt::format("a granule has from 1 to {} bytes", Quirks::most_granule.count()));
+    const bool is_former = quirks[former_minimum_transfer].present() && !quirks["minimum_transfer"].present();
+    if (is_former)
+      profile_.warnings.push_back(fmt::format("profile '{}': the quirk '{}' is called 'minimum_transfer' now; version 0.3 will not read the old word",
+                                              profile_.name, former_minimum_transfer));
+    if (const auto least = quirks[is_former ? former_minimum_transfer : "minimum_transfer"]; least.present()) {
+      profile_.quirks.minimum_transfer = least.size();
+      if (profile_.quirks.minimum_transfer < Bytes{1} || profile_.quirks.minimum_transfer > Quirks::largest_minimum)
+        least.add_error(fmt::format("a minimum transfer has from 1 to {} bytes", Quirks::largest_minimum.count()));
     }
     profile_.quirks.posted_writes = quirks["posted_writes"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.exchange = quirks["exchange"].number({.least = 0.01, .most = 1}, 1);

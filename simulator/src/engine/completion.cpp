@@ -26,10 +26,10 @@ void ThreadBlocks::send(Block& block, std::uint32_t index, Slot& s) {
   const auto now = agenda_.now();
   ++agenda_.causes;
   const auto& work = program_.works[s.work];
-  auto& form = form_of(block);
-  const auto wire = program_.wire(form, s.bytes);
+  auto& costs = costs_of(block);
+  const auto wire = program_.wire(costs, s.bytes);
   const auto local = s.bytes * work.local_operands;
-  auto own = now + std::max(form.store.of(wire * work.destinations), form.reduce.of(local));
+  auto own = now + std::max(costs.store.of(wire * work.destinations), costs.reduce.of(local));
   if (!program_.memories.empty() && local > 0) own = std::max(own, serve_memory(block, local));
   auto* r = record(block, block.sent);
   auto paced = own;

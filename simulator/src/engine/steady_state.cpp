@@ -20,7 +20,7 @@ SteadyState::SteadyState(Agenda& agenda, ThreadBlocks& blocks, ArbitratedLinks& 
   const auto& program = agenda.program;
   for (const auto& work : program.works) memory_ = std::max(memory_, work.cost + work.after);
   std::int64_t signal = 0;
-  for (const auto& form : program.forms) signal = std::max({signal, form.signal_peer, form.signal_local});
+  for (const auto& costs : program.program_costs) signal = std::max({signal, costs.signal_peer, costs.signal_local});
   memory_ += signal + 1;
   rest();
 }

@@ -16,7 +16,7 @@ ThreadBlocks::ThreadBlocks(Agenda& agenda) : agenda_(agenda), program_(agenda.pr
     auto& block = blocks_[b];
     block.lane = static_cast<std::uint32_t>(b / program_.blocks_per_lane);
     block.part = static_cast<std::uint32_t>(b % program_.blocks_per_lane);
-    block.form = lane_of(block).form;
+    block.program = lane_of(block).program;
     block.total = program_.totals[b];
     block.first = slices;
     block.slots = slots;
@@ -114,7 +114,7 @@ std::int64_t ThreadBlocks::earliest_issue(Block& block, std::uint32_t index) {
     if (block.issued > block.sent || block.storing > 0) return never;
     time = std::max(time, block.stores_free);
   }
-  if (const auto outstanding = form_of(block).outstanding; outstanding != 0 && block.issued >= outstanding) {
+  if (const auto outstanding = costs_of(block).outstanding; outstanding != 0 && block.issued >= outstanding) {
     const auto oldest = block.issued - outstanding;
     if (block.completed <= oldest) {
       block.stalled = true;
@@ -204,14 +204,14 @@ void ThreadBlocks::issue_loads(Block& block, std::uint32_t index, Slot& s) {
   const auto now = agenda_.now();
   ++agenda_.causes;
   const auto& work = program_.works[s.work];
-  auto& form = form_of(block);
-  const auto wire = program_.wire(form, s.bytes);
-  const auto own = now + form.load.of(wire * work.sources);
+  auto& costs = costs_of(block);
+  const auto wire = program_.wire(costs, s.bytes);
+  const auto own = now + costs.load.of(wire * work.sources);
   auto paced = own;
   s.reads = work.sources + 1U;  // one more, so that it is not done with before all are launched
   for (std::uint32_t o = 0; o < work.sources; ++o) {
     const auto& path = program_.path(lane_of(block), work.paths + o);
-    const auto request = form.request(path);
+    const auto request = costs.request(path);
     auto transfer = transfer_on(path, wire, index);
     transfer.slice = block.issued;
     transfer.operand = o;

@@ -69,7 +69,7 @@ class ThreadBlocks {
   struct Block {
     std::uint32_t lane = 0;
     std::uint32_t part = 0;
-    std::uint32_t form = 0;
+    std::uint32_t program = 0;
     std::uint32_t work = 0;  // the slice that is next to be issued
     std::uint32_t wait = 0;
     std::uint32_t slice = 0;
@@ -131,7 +131,7 @@ class ThreadBlocks {
   const Slot& slot(const Block& block, std::uint32_t slice) const { return slots_[block.slots + (slice & block.mask)]; }
   void grow(Block& block);
   const LaneInfo& lane_of(const Block& block) const { return program_.lanes[block.lane]; }
-  Form& form_of(const Block& block) { return program_.forms[block.form]; }
+  ProgramCosts& costs_of(const Block& block) { return program_.program_costs[block.program]; }
   Rank rank_of(const Block& block) const { return lane_of(block).rank; }
   /// The block whose slices a wait of this one is for.
   std::size_t awaited(const Block& block, const Awaited& wait) const {

@@ -45,7 +45,7 @@ TogetherResult collected(const Compiled& compiled, const Engine& engine, std::si
   TogetherResult result;
   result.finish.resize(programs);
   for (std::size_t l = 0; l < compiled.lanes.size(); ++l) {
-    auto& finish = result.finish[compiled.lanes[l].form];
+    auto& finish = result.finish[compiled.lanes[l].program];
     finish = std::max(finish, SimTime{compiled.starts[compiled.lanes[l].rank.index()]});
     if (compiled.totals[l] == 0) continue;
     finish = std::max(finish, SimTime{engine.blocks().completions()[engine.blocks().first_of(l) + compiled.totals[l] - 1]});
@@ -65,7 +65,7 @@ Result<TogetherResult> simulate_together(const Topology& topology, const Routes&
                                          const Profile& profile) {
   if (programs.empty()) return TogetherResult{};
   auto without_quirks = profile;  // they hang on what all programs do together
-  without_quirks.quirks = {.granule = profile.quirks.granule};
+  without_quirks.quirks = {.minimum_transfer = profile.quirks.minimum_transfer};
   const auto without_models = without_switch_models(topology);
   std::vector<Compiled> all;
   for (const auto* program : programs) {

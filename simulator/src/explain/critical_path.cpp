@@ -16,7 +16,7 @@ class Walker {
  public:
   Walker(Compiled& compiled, const Program& program, const SimResult& result)
       : c_(compiled),
-        form_(compiled.forms.front()),
+        costs_(compiled.program_costs.front()),
         program_(program),
         recording_(result.recording),
         index_(compiled, program, result.recording),
@@ -159,8 +159,8 @@ class Walker {
   void own_work(const SliceRecord& s) {
     const auto& work = index_.work(s.instruction);
     const auto bytes = Compiled::slice_bytes(index_.work(s.instruction), s.slice);
-    const auto stores = form_.store.of(c_.wire(form_, bytes) * work.destinations);
-    const auto sums = form_.reduce.of(bytes * work.local_operands);
+    const auto stores = costs_.store.of(c_.wire(costs_, bytes) * work.destinations);
+    const auto sums = costs_.reduce.of(bytes * work.local_operands);
     const auto took = (s.processed - s.injected).count();
     const bool memory = took > std::max(stores, sums) && !c_.memories.empty();
     go(!memory && stores >= sums ? PathCause::channel : PathCause::reduce, s.injected.count(), &s, memory ? c_.memories[rank_of(s).index()] : -1);
@@ -168,7 +168,7 @@ class Walker {
   PathCause own_cause(const SliceRecord& s) {
     const auto& work = index_.work(s.instruction);
     const auto bytes = Compiled::slice_bytes(index_.work(s.instruction), s.slice);
-    return form_.store.of(c_.wire(form_, bytes) * work.destinations) >= (s.processed - s.injected).count() ? PathCause::channel : PathCause::reduce;
+    return costs_.store.of(c_.wire(costs_, bytes) * work.destinations) >= (s.processed - s.injected).count() ? PathCause::channel : PathCause::reduce;
   }
 
   Place from_complete(std::size_t s) {
@@ -222,7 +222,7 @@ class Walker {
   }
   std::int64_t load_end(const SliceRecord& s) {
     return s.issued.count() +
-           form_.load.of(c_.wire(form_, Compiled::slice_bytes(index_.work(s.instruction), s.slice)) * index_.work(s.instruction).sources);
+           costs_.load.of(c_.wire(costs_, Compiled::slice_bytes(index_.work(s.instruction), s.slice)) * index_.work(s.instruction).sources);
   }
 
   // What a slice waited for before it went to work: of all that could have held it up, what ended last.
@@ -249,9 +249,9 @@ class Walker {
       if (index_.work(record.instruction).sources == 0)
         offer({p.released.count(), {before, Point::released}, p.released.count(), PathCause::channel});
     }
-    if (form_.outstanding > 0) {
+    if (costs_.outstanding > 0) {
       auto w = s;
-      for (std::uint32_t n = 0; n < form_.outstanding && w != SliceIndex::none; ++n) w = index_.before(w);
+      for (std::uint32_t n = 0; n < costs_.outstanding && w != SliceIndex::none; ++n) w = index_.before(w);
       if (w != SliceIndex::none) offer({slice(w).complete.count(), {w, Point::complete}, slice(w).complete.count(), PathCause::channel});
     }
     if (record.cause >= 0) {
@@ -269,13 +269,13 @@ class Walker {
   std::int64_t first_hop_end(std::size_t s) {
     std::int64_t end = 0;
     for (const auto& chain : chains(s, true, 0)) {
-      if (form_.request(*chain.path) == 0) end = std::max(end, chain.hops.front()->end.count());
+      if (costs_.request(*chain.path) == 0) end = std::max(end, chain.hops.front()->end.count());
     }
     return end;
   }
 
   Compiled& c_;
-  Form& form_;
+  ProgramCosts& costs_;
   const Program& program_;
   const Recording& recording_;
   SliceIndex index_;

@@ -33,7 +33,9 @@ class SliceIndex {
     return compiled_.works[compiled_.lanes[lane].first + instruction - program_.lanes[lane].first];
   }
   /// What a wait costs between two ranks.
-  std::int64_t signal(Rank from, Rank to) const { return from == to ? compiled_.forms.front().signal_local : compiled_.forms.front().signal_peer; }
+  std::int64_t signal(Rank from, Rank to) const {
+    return from == to ? compiled_.program_costs.front().signal_local : compiled_.program_costs.front().signal_peer;
+  }
   /// The path of one of an instruction's operands; null for a local one.
   const Path* path(std::uint32_t instruction, std::uint32_t operand) const;
 

@@ -13,7 +13,7 @@
 
 namespace p2plab::testing {
 
-/// One small program. Its form must be right, byte ranges included.
+/// One small program. It must be consistent, byte ranges included.
 class SliceMachine {
  public:
   explicit SliceMachine(const Program& program);

@@ -20,7 +20,7 @@
 namespace p2plab::testing {
 
 /// What is called: half numbers, summed.
-struct CallForm {
+struct CallCase {
   CollectiveKind kind = CollectiveKind::all_reduce;
   const char* planner = "two_shot";
   Tuning tuning = {};
@@ -32,9 +32,9 @@ struct CallForm {
 class FreshCalls {
  public:
   /// Ready to be called on the communicator's ranks, rank r on GPU devices[r].
-  static Result<std::unique_ptr<FreshCalls>> create(Communicator& communicator, const std::vector<int>& devices, const CallForm& form) {
-    std::unique_ptr<FreshCalls> calls{new FreshCalls(devices, form)};
-    if (auto done = calls->prepare(communicator, form); !done) return std::move(done).error();
+  static Result<std::unique_ptr<FreshCalls>> create(Communicator& communicator, const std::vector<int>& devices, const CallCase& which) {
+    std::unique_ptr<FreshCalls> calls{new FreshCalls(devices, which)};
+    if (auto done = calls->prepare(communicator, which); !done) return std::move(done).error();
     return calls;
   }
 
@@ -65,25 +65,25 @@ class FreshCalls {
   const cuda::RankStreams& streams() const { return *streams_; }
 
  private:
-  FreshCalls(const std::vector<int>& devices, const CallForm& form)
+  FreshCalls(const std::vector<int>& devices, const CallCase& which)
       : devices_(devices),
         machine_(*resolve_topology("hgx-h200:gpus=" + std::to_string(devices.size()))),
         routes_(machine_),
-        payload_{.elements = form.elements, .type = DataType::float16},
-        use_(form.use),
+        payload_{.elements = which.elements, .type = DataType::float16},
+        use_(which.use),
         results_(devices.size()) {}
 
-  Status prepare(Communicator& communicator, const CallForm& form) {
+  Status prepare(Communicator& communicator, const CallCase& which) {
     const auto planners = builtin_planners();
-    const auto planner = planners.get("algorithm", form.planner);
+    const auto planner = planners.get("algorithm", which.planner);
     if (!planner) return planner.error();
-    auto plan =
-        (*planner)->make()->plan(machine_, make_collective(form.kind, machine_.ranks()), {.routes = &routes_, .payload = payload_, .parameters = {}});
+    auto plan = (*planner)->make()->plan(machine_, make_collective(which.kind, machine_.ranks()),
+                                         {.routes = &routes_, .payload = payload_, .parameters = {}});
     if (!plan) return plan.error();
     plan_ = std::make_unique<Plan>(*std::move(plan));
     const auto proof = verify(machine_, routes_, plan_->schedule);
     if (!proof) return proof.error();
-    auto program = lower(plan_->schedule, *proof, payload_, form.tuning);
+    auto program = lower(plan_->schedule, *proof, payload_, which.tuning);
     if (!program) return program.error();
     program_ = std::make_unique<Program>(*std::move(program));
     auto streams = cuda::RankStreams::create(devices_);
@@ -94,7 +94,7 @@ class FreshCalls {
     buffers_ = std::make_unique<cuda::Buffers>(*std::move(buffers));
     addresses_ = buffers_->addresses();
     const auto named = use_ == BufferUse::registered ? std::span<const DeviceBuffers>{addresses_} : std::span<const DeviceBuffers>{};
-    auto operation = communicator.prepare({&machine_, &routes_, plan_.get(), program_.get()}, use_, named, form.shape);
+    auto operation = communicator.prepare({&machine_, &routes_, plan_.get(), program_.get()}, use_, named, which.shape);
     if (!operation) return operation.error();
     operation_ = std::make_unique<Operation>(*std::move(operation));
     return make_findings();

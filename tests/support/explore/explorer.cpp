@@ -269,14 +269,14 @@ Explorer::Report Explorer::random_orders(std::size_t runs, std::uint64_t seed) {
   for (std::size_t run = 0; run < runs && wrong_.empty();) {
     learned_ = false;
     start();
-    const auto patience = random() % 4;  // how often a store is passed over for a thread that can go on
+    const auto passes = random() % 4;  // how often a store is passed over for a thread that can go on
     while (true) {
       const auto open = choices();
       if (open.empty() && !all_ended()) fail("all wait for each other");
       if (!wrong_.empty() || open.empty() || learned_) break;
       seen.insert(state());
       auto choice = open[random() % open.size()];
-      for (std::uint64_t again = 0; again < patience && choice.store != 0; ++again) choice = open[random() % open.size()];
+      for (std::uint64_t again = 0; again < passes && choice.store != 0; ++again) choice = open[random() % open.size()];
       take(choice);
     }
     if (learned_) {

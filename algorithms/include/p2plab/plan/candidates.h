@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is worth weighing where the fastest plan is looked for: every planner in its usual form, and further forms that are best somewhere.
+// What is worth weighing where the fastest plan is looked for: every planner with its defaults, and variants that are best somewhere.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct PlanCandidate {
   std::string name() const;
 };
 
-/// The candidates among `planners`, which must outlive them, for a collective of so many members: first all in their usual form, in order.
+/// The candidates among `planners`, which must outlive them, for a collective of so many members: first all with their defaults, in order.
 std::vector<PlanCandidate> plan_candidates(const Registry<Planner>& planners, std::size_t members);
 
 }  // namespace p2plab

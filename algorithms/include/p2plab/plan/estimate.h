@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A first guess of what a plan takes, for any payload, without a simulation: by it planners choose among their forms.
+// A first guess of what a plan takes, for any payload, without a simulation: by it planners choose among their variants.
 #pragma once
 
 #include <span>

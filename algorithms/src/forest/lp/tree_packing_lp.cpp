@@ -19,7 +19,7 @@ namespace {
 
 constexpr double enough = 1 - 1e-9, exactly = 1 - 1e-13, nothing = 1e-12;
 constexpr int warm_rounds = 6, most_rounds = 400, extra_height = 24;
-constexpr int patience = 12;                              // rounds without gain before trees may grow higher
+constexpr int most_idle_rounds = 12;                      // rounds without gain before trees may grow higher
 constexpr double hopeless = 1 - 1e-6;                     // no better prices will show that trees of this height reach the target
 constexpr double most_work = 3e7, most_total_work = 4e8;  // of one round, and of all: some ten seconds
 constexpr std::size_t most_roots = 64;
@@ -77,7 +77,7 @@ class TreePackingLp {
       idle = rate > best + 1e-9 ? 0 : idle + 1;
       best = std::max(best, rate);
       if (rate >= enough || request_.stop()) break;
-      while (!grow_helpful() || idle >= patience || reachable_ < hopeless) {
+      while (!grow_helpful() || idle >= most_idle_rounds || reachable_ < hopeless) {
         if (height_ >= highest) return program_->objective() > nothing;
         ++height_;
         idle = 0;

@@ -120,7 +120,7 @@ struct TuneOptions {
   std::function<void(std::function<Result<TunedTable>()>)> found = {};
 };
 
-/// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of
+/// Weighs all planners and their variants at each size, as `auto` does. No registered planner with its defaults is predicted faster at any of
 /// the sizes, unless time ran out. With `measuring`, the plans predicted fastest are timed in turns, NCCL among them, and the fastest is taken (of
 /// those within 1 %, the one predicted faster). Errors: those of `auto` at the first size that fails; those of the executor, if it runs none of a
 /// size's plans; verification_failed, if data comes out wrong.

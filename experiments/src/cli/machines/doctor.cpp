@@ -104,7 +104,7 @@ Status print(const DoctorArguments& arguments, const Diagnosis& diagnosis, const
   return watch.print(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
-// A machine of which nothing can be said: scripts get why in the form of all others.
+// A machine of which nothing can be said: scripts get why in the keys of all others.
 Status unread(const DoctorArguments& arguments, const std::string& machine, const Error& why, Watch& watch) {
   if (!arguments.json) return why;
   Finding finding{

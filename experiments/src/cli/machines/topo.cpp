@@ -35,7 +35,7 @@ struct TopoArguments {
   LimitArguments limits;
 };
 
-// The machine in the form asked for; text if none is.
+// The machine in the format asked for; text if none is.
 std::string shown(const Topology& topology, const TopoArguments& arguments) {
   if (arguments.yaml) return write_topology(topology);
   if (arguments.json) return topology_json(topology, Routes(topology));

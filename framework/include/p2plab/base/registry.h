@@ -20,7 +20,8 @@ using Parameters = std::map<std::string, std::string>;
 struct ParameterInfo {
   std::string name;
   std::string summary;
-  std::string fallback;  // the value when none is given
+  std::string fallback;     // the value when none is given
+  std::string former = {};  // its name in version 0.1, which is read for one version more
 };
 
 /// One implementation of interface `I`.
@@ -32,8 +33,11 @@ struct Entry {
   std::function<std::unique_ptr<I>()> make;
 };
 
-/// `given` completed with the entry's defaults; unknown names are errors with the nearest known one.
+/// `given` completed with the entry's defaults, under the names of today; unknown names are errors with the nearest known one.
 Result<Parameters> complete_parameters(const std::string& owner, std::span<const ParameterInfo> known, const Parameters& given);
+
+/// A sentence for each former name in `given`: what it is called now.
+std::vector<std::string> warnings_of(const std::string& owner, std::span<const ParameterInfo> known, const Parameters& given);
 
 /// A whole number from `parameters`, which must hold `name`; errors name the parameter and its range.
 Result<std::int64_t> integer_parameter(const Parameters& parameters, const std::string& name, std::int64_t least, std::int64_t most);

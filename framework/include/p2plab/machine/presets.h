@@ -34,10 +34,10 @@ struct PresetSpec {
   Parameters parameters;
 };
 
-/// Takes a preset's one-line form apart; errors: an empty name, a parameter without a value or given twice.
+/// Takes a preset's line apart; errors: an empty name, a parameter without a value or given twice.
 Result<PresetSpec> parse_preset_spec(const std::string& text);
 
-/// What a command line calls a topology: a preset's one-line form, or a file: .xml is NCCL's topology, .txt the text of `nvidia-smi topo -m`,
+/// What a command line calls a topology: a preset's line, or a file: .xml is NCCL's topology, .txt the text of `nvidia-smi topo -m`,
 /// `rocm-smi --showtopo` or `amd-smi topology`, anything else our YAML. `answers` are to what such a file leaves open; of our YAML they answer what
 /// its `sources` ask, and a preset has parameters instead. A text with a slash, with one of these endings, or that names an existing file, is a file.
 /// Errors: those of the file or the preset. What an importer found open is added to `warnings`, if given.

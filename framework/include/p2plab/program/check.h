@@ -28,7 +28,7 @@ struct ProgramBounds {
 
 /// Is a program consistent in itself? Every index and byte range lies inside what is stated, sizes and tuning are possible, inputs and outputs are as
 /// large as the contract makes them. Costs one look at everything. Errors: invalid_input that names lane, instruction, step and rank.
-Status check_form(const Program& program, const ProgramBounds& bounds);
+Status check_consistency(const Program& program, const ProgramBounds& bounds);
 
 /// What was shown of a program; only `check` makes one.
 class ProgramProof {
@@ -43,7 +43,7 @@ class ProgramProof {
 };
 
 /// Proves of a program that
-/// * it is consistent in itself (`check_form`), its instructions reach what they touch on this machine, and no instruction waits for itself;
+/// * it is consistent in itself (`check_consistency`), its instructions reach what they touch on this machine, and no instruction waits for itself;
 /// * every two accesses to the same bytes, one of them a write, are ordered, slice by slice, by lanes and waits alone;
 /// * nothing is read that was not written before in the same call, nothing is added to a sum of other elements, or twice;
 /// * at the end every byte that the contract owes holds the sum of all its contributors, each exactly once (divided by their number for an average).

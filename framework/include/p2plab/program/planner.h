@@ -25,7 +25,7 @@ struct Plan {
   std::string planner;
   Parameters parameters = {};  // as used, defaults filled in
   Tuning tuning = {};          // the planner's suggestion; a tuner may choose otherwise
-  std::string reason = {};     // one sentence: what it does and why this form
+  std::string reason = {};     // one sentence: what it does and why so
 };
 
 struct PlanContext;
@@ -57,7 +57,7 @@ struct PreviousPlan {
 struct PlanContext {
   /// Routes of the topology; never null.
   const Routes* routes = nullptr;
-  /// The payload the plan is for; planners of several forms choose by it.
+  /// The payload the plan is for; planners with several variants choose by it.
   Payload payload = {};
   /// The plan must be right when input and output share memory.
   bool in_place = false;

@@ -14,7 +14,7 @@
 namespace p2plab {
 
 /// An immutable list of steps in compact storage (about 30 bytes a step). It may be folded: then it stores the steps of image 0, the base, and how
-/// each other image moves ranks and routes (see folding.h for the order of all steps). A StepReader (step_reader.h) reads both forms.
+/// each other image moves ranks and routes (see folding.h for the order of all steps). A StepReader (step_reader.h) reads both.
 class Schedule {
  public:
   class Builder;

@@ -135,8 +135,11 @@ Result<Json> algorithm_of(const ExportJob& job) {
   const auto& collective = job.program->collective;
   if (static_cast<int>(collective.members.size()) != job.program->ranks()) return Error{ErrorCode::unsupported, "MPICH: all ranks must take part"};
   const auto& planner = job.plan->planner;
-  const auto form = job.plan->parameters.find("form");
-  const bool whole = form != job.plan->parameters.end() && form->second == "doubling";
+  const auto doubles = [&](const char* name) {
+    const auto exchange = job.plan->parameters.find(name);
+    return exchange != job.plan->parameters.end() && exchange->second == "doubling";
+  };
+  const bool whole = doubles("exchange") || doubles("form");  // as plans of version 0.1 call it
   const auto rec = by("Allreduce_intra_recursive_doubling");
   if (collective.kind == all_reduce && planner == "halving_doubling")
     return whole ? rec : split_or(by("Allreduce_intra_reduce_scatter_allgather"), rec);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Variables of NCCL and of engines, each with the reason, in the form of NCCL's own configuration file: NAME=value, and comments that begin their
+// Variables of NCCL and of engines, each with the reason, as NCCL's own configuration file: NAME=value, and comments that begin their
 // line.
 #include <algorithm>
 

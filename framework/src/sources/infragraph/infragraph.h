@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine in InfraGraph's form (schema of version 2.4 and 3), between reading it and building the graph: devices and instances are expanded, every
+// A machine as InfraGraph has it (schema of version 2.4 and 3), between reading it and building the graph: devices and instances are expanded, every
 // edge has its two ends.
 #pragma once
 

@@ -149,7 +149,7 @@ std::uint64_t monotonic_now();
 
 /// What recording costs and keeps on this machine, measured.
 struct RecordingCheck {
-  double call_ns = 0;         // of a call's begin, form and end on one thread, of its own time: the median of rounds
+  double call_ns = 0;         // of a call's begin, facts and end on one thread, of its own time: the median of rounds
   double steps_ns = 0;        // of a step
   std::uint64_t written = 0;  // calls by all threads, each with a communicator of its own, while a reader reads
   double written_per_second = 0;

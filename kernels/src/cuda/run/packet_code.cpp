@@ -43,11 +43,11 @@ PacketRun::Grid PacketRun::epilogue_grid(bool shared) {
   if (!by_row) shape_.threads = std::clamp(std::bit_floor(shape_.threads), least_row_threads, most_row_threads);
   auto grid = by_row ? row_grid(packets, shared) : packet_grid();
   const auto threads = static_cast<std::uint32_t>(grid.cluster) * shape_.threads;
-  const auto form = row_form(program_.epilogue->hidden, program_.payload.type, threads, most_row_slots);
-  grid.rows = RowCode{.slots = form.slots,
-                      .whole = form.whole,
+  const auto layout = row_layout(program_.epilogue->hidden, program_.payload.type, threads, most_row_slots);
+  grid.rows = RowCode{.slots = layout.slots,
+                      .whole = layout.whole,
                       .packets = by_row ? packets : 0,
-                      .taken = by_row && form.slots > 0 && ends_in_sums(program_),
+                      .taken = by_row && layout.slots > 0 && ends_in_sums(program_),
                       .cluster = grid.cluster,
                       .what = *program_.epilogue};
   return grid;

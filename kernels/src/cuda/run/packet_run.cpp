@@ -93,7 +93,7 @@ Status PacketRun::prepare() {
   }
   if (shape_.threads == 0) shape_.threads = threads_for(packets_a_call());
   auto special = !shape_.interpret ? specialise() : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
-  // Packets of all ranks have one form.
+  // Packets of all ranks are alike.
   if (device_set_.peer_memory() != nullptr) special = processes::all_well(device_set_.peer_memory()->session(), special);
   if (special) return {};
   interpreted_ = special.error().message;

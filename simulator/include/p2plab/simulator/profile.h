@@ -24,14 +24,14 @@ struct NumberInfo {
 
 /// Named deviations of a machine from the model. As constructed: none.
 struct Quirks {
-  static constexpr Bytes most_granule{std::int64_t{1} << 20};
-  double pcie_read = 1;      // loads over a PCIe link reach this share of what stores reach
-  double duplex_read = 1;    // loads reach this share where the program uses the other direction of a link too
-  double fan_in = 1;         // an instruction that loads from several ranks gets this share of each of their links
-  double fan_out = 1;        // the same where it stores to several ranks
-  Bytes granule{1};          // minimum transfer size: links carry whole multiples of it (flits, packets)
-  double posted_writes = 1;  // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
-  double exchange = 1;       // a GPU's PCIe link keeps this share where it stores to several ranks and they are stored to by several
+  static constexpr Bytes largest_minimum{std::int64_t{1} << 20};
+  double pcie_read = 1;       // loads over a PCIe link reach this share of what stores reach
+  double duplex_read = 1;     // loads reach this share where the program uses the other direction of a link too
+  double fan_in = 1;          // an instruction that loads from several ranks gets this share of each of their links
+  double fan_out = 1;         // the same where it stores to several ranks
+  Bytes minimum_transfer{1};  // links carry whole multiples of it (flits, packets)
+  double posted_writes = 1;   // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
+  double exchange = 1;        // a GPU's PCIe link keeps this share where it stores to several ranks and they are stored to by several
   friend bool operator==(const Quirks&, const Quirks&) = default;
 };
 
@@ -61,7 +61,8 @@ struct Profile {
   double read_request = 0;                              // a remote load asks first: that many path latencies before its data set out
   double link_efficiency = 1;                           // payload over raw bandwidth of every link (packet headers)
   Quirks quirks = {};
-  std::vector<NumberInfo> numbers = {};  // of the numbers above whose interval or source is known
+  std::vector<NumberInfo> numbers = {};    // of the numbers above whose interval or source is known
+  std::vector<std::string> warnings = {};  // of its file: old words
 
   friend bool operator==(const Profile&, const Profile&) = default;
 };

@@ -77,7 +77,7 @@ struct Recording {
   std::uint32_t blocks_per_lane = 1;
   std::vector<SliceRecord> slices;
   std::vector<HopRecord> hops;  // by the time at which heads arrived
-  /// Of a program that ran by packets: its form as the threads see it, a lane a rank, whose lanes, instructions and operands the records name.
+  /// Of a program that ran by packets: the program as the threads see it, a lane a rank, whose lanes, instructions and operands the records name.
   std::shared_ptr<const Program> packets = nullptr;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simulator as an executor: predictions come in the same form as measurements.
+// The simulator as an executor: predictions come as measurements do.
 #pragma once
 
 #include "p2plab/base/registry.h"

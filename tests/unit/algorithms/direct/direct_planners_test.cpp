@@ -148,7 +148,7 @@ TEST(HalvingDoubling, FoldsOtherNumbersInWithTwoMoreRounds) {
 
 TEST(HalvingDoubling, DoublingExchangesWholePayloadsInLogRounds) {
   for (const int n : {2, 4, 8, 16}) {
-    const auto c = costs(n, "halving_doubling", all_reduce, {{"form", "doubling"}});
+    const auto c = costs(n, "halving_doubling", all_reduce, {{"exchange", "doubling"}});
     EXPECT_EQ(c.rounds, log_up(n)) << n;
     EXPECT_DOUBLE_EQ(c.most, log_up(n)) << n;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Few steps: the frontier that is known from the literature, what brute force says on three and four ranks, and every form on every shape.
+// Few steps: the frontier that is known from the literature, what brute force says on three and four ranks, and every variant on every shape.
 #include <gtest/gtest.h>
 
 #include <algorithm>

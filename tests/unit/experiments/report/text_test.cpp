@@ -92,7 +92,7 @@ Row row_of(const std::string& algorithm, double us, const std::string& chosen = 
 Report report_with(std::vector<Row> more = {}) {
   Report report{.name = "sample", .provenance = {.topology = "server", .profile = "h200", .forms = "gpu"}};
   report.rows = {row_of("ring", 1298.12), row_of("two_shot mode=direct", 1342.5), row_of("auto", 1298.12, "ring"),
-                 row_of("tuned file=tables/of/the/whole/cluster.yaml", 1500, "halving_doubling form=doubling")};
+                 row_of("tuned file=tables/of/the/whole/cluster.yaml", 1500, "halving_doubling exchange=doubling")};
   std::ranges::move(more, std::back_inserter(report.rows));
   report.skipped = {{"executor cuda", "this machine has no GPU, and a sentence that says so is longer than eighty columns can ever be"}};
   report.findings = {"A sentence of numbers (1.00 to 2.00 us) that is longer than eighty columns, as sentences of Found are more often than not."};

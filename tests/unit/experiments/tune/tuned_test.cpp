@@ -50,7 +50,7 @@ struct Judged {
   Seconds time{0};
 };
 
-// Every registered planner in its usual form, as a run would judge it.
+// Every registered planner with its defaults, as a run would judge it.
 std::vector<Judged> every_planner(const Evaluator& evaluator, const Collective& collective, const Payload& payload) {
   std::vector<Judged> judged;
   const auto planners = builtin_planners();

@@ -51,7 +51,7 @@ const std::vector<Written>& machines() {
   return all;
 }
 
-// Presets that one of these forms cannot say, and why.
+// Presets that one of these formats cannot say, and why.
 const std::map<std::string, std::string>& unwritten() {
   static const std::map<std::string, std::string> all{
       {"mi250x", "AMD's: nvidia-smi and NVML do not see it, rocm-smi's text gives no number of links between two dies; NCCL's XML does"},

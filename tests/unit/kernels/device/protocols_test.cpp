@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels' protocols under every order: what the interpreters' own source does on few ranks, with few packets, call after call, explored to the
-// last state; larger programs in random orders. Broken forms of each protocol are found.
+// last state; larger programs in random orders. Broken variants of each protocol are found.
 #include <cstdlib>
 
 #include <gtest/gtest.h>
@@ -78,7 +78,7 @@ Explorer slices(Emulation& emulation, std::size_t ranks, int calls) {
   return {std::move(threads), [&emulation] { emulation.restore(); }};
 }
 
-// Forms that are wrong: an arrival that looks at half of a packet, a slot that is never cleared, one landing copy for all calls, no tokens, no
+// Variants that are wrong: an arrival that looks at half of a packet, a slot that is never cleared, one landing copy for all calls, no tokens, no
 // fences.
 struct HalfLl : device::LlWire {
   static constexpr bool arrived(const device::Words<4>& packet, std::uint32_t epoch, std::uint32_t) { return packet.w[1] == epoch + 1; }

@@ -201,7 +201,7 @@ TEST(KilledProcess, IsHeardOfByEveryListener) {
   EXPECT_TRUE(outcomes[0]) << describe(outcomes[0].error());
 }
 
-TEST(StoppedProcess, IsNamedWhenPatienceEndsAndIsNotLeftBehind) {
+TEST(StoppedProcess, IsNamedWhenTheTimeoutEndsAndIsNotLeftBehind) {
   const auto outcomes = outcomes_of({.ranks = 3, .timeout = Seconds{0.5}}, [](Session& session) -> Status {
     if (session.rank() == 1) raise(SIGSTOP);
     return session.barrier();
