@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which nodes multicast and reduce: checks, and graphs that bounds need.
+// Which nodes multicast and reduce: checks, and the nodes as vertices.
 #pragma once
 
 #include <vector>
