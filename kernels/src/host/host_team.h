@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "host/host_channel.h"
+#include "host/host_block.h"
 
 namespace p2plab {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "host/host_channel.h"
+#include "host/host_block.h"
 #include "host/host_memory.h"
 #include "processes/results.h"
 #include "processes/shared_memory.h"
