@@ -105,11 +105,11 @@ TEST(CriticalPath, ASlowThreadBlockIsToldFromASlowLink) {
   const auto machine = testing::full_mesh(2);
   const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "push"}}, {.slice = 16_KiB});
   const auto slow_block = explain(machine, program, {.store_rate = GBps(5)});
-  EXPECT_EQ(slow_block.path.of(PathCause::channel), at_rate(1 << 20, 5));
+  EXPECT_EQ(slow_block.path.of(PathCause::thread_block), at_rate(1 << 20, 5));
   EXPECT_EQ(slow_block.path.of(PathCause::serialisation), SimTime{0});
   const auto slow_link = explain(machine, program, {.store_rate = GBps(500)});
   EXPECT_EQ(slow_link.path.of(PathCause::serialisation), 64 * at_rate(16384, 25));
-  EXPECT_EQ(slow_link.path.of(PathCause::channel), SimTime{0});
+  EXPECT_EQ(slow_link.path.of(PathCause::thread_block), SimTime{0});
 }
 
 TEST(CriticalPath, HostMemoryIsNamed) {

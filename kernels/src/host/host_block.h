@@ -25,17 +25,17 @@ struct SliceProgress {
   std::int64_t own_slices() const { return static_cast<std::int64_t>(packed & 0xffffffffU); }
 };
 
-/// A channel's progress, on a cache line of its own.
+/// A block's progress, on a cache line of its own.
 struct alignas(64) ProgressCounter {
   std::atomic<std::uint64_t> value{0};
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);  // so that processes can share them
 
-/// The published progress of all channels: counters of its own, or such as lie in the memory of each rank.
+/// The published progress of all blocks: counters of its own, or such as lie in the memory of each rank.
 class ProgressBoard {
  public:
   explicit ProgressBoard(const Program& program) : ProgressBoard(program, {}) {}
-  /// `shared[r]` has room for the counters of rank r's channels and holds them already.
+  /// `shared[r]` has room for the counters of rank r's blocks and holds them already.
   ProgressBoard(const Program& program, std::span<const std::span<ProgressCounter>> shared)
       : blocks_(static_cast<std::size_t>(program.tuning.blocks_per_lane)) {
     if (shared.empty()) owned_ = std::make_unique<ProgressCounter[]>(program.lanes.size() * blocks_);
@@ -46,12 +46,12 @@ class ProgressBoard {
       }
     }
   }
-  std::size_t channels() const { return counters_.size(); }
+  std::size_t blocks() const { return counters_.size(); }
   std::size_t blocks_per_lane() const { return blocks_; }
   /// All that was written before the progress was published is visible to whoever reads it.
-  SliceProgress read(std::size_t channel) const { return {counters_[channel]->value.load(std::memory_order_seq_cst)}; }
+  SliceProgress read(std::size_t block) const { return {counters_[block]->value.load(std::memory_order_seq_cst)}; }
   SliceProgress read(LaneId lane, std::size_t part) const { return read(lane.index() * blocks_ + part); }
-  void publish(std::size_t channel, SliceProgress progress) { counters_[channel]->value.store(progress.packed, std::memory_order_seq_cst); }
+  void publish(std::size_t block, SliceProgress progress) { counters_[block]->value.store(progress.packed, std::memory_order_seq_cst); }
 
  private:
   std::size_t blocks_;
@@ -59,10 +59,10 @@ class ProgressBoard {
   std::vector<ProgressCounter*> counters_;
 };
 
-/// A channel's view of the program. Stateless but for its progress on the board.
-class Channel {
+/// A block's view of the program. Stateless but for its progress on the board.
+class HostBlock {
  public:
-  Channel(const Program& program, const ProgressBoard& board, std::size_t number)
+  HostBlock(const Program& program, const ProgressBoard& board, std::size_t number)
       : program_(&program),
         board_(&board),
         lane_(static_cast<std::int64_t>(number / board.blocks_per_lane())),

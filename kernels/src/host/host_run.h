@@ -20,9 +20,9 @@ struct HostRun {
   std::vector<MeasuredStep> steps;
 };
 
-/// Fills the memory and runs the program, `runs` times. Every (lane, part) is a channel that one worker advances slice by slice; a slice runs as
-/// soon as its waits are satisfied, that is when the awaited channels' progress counters, read with acquire, have passed it; the counter is
-/// stored after the slice's writes. Channels are dealt to the workers in turn and stay there, so workers share nothing else.
+/// Fills the memory and runs the program, `runs` times. Every (lane, part) is a block that one worker advances slice by slice; a slice runs as
+/// soon as its waits are satisfied, that is when the awaited blocks' progress counters, read with acquire, have passed it; the counter is
+/// stored after the slice's writes. Blocks are dealt to the workers in turn and stay there, so workers share nothing else.
 /// Error device_failure if the waits can never be satisfied: names a waiting rank, lane, step and what it waits for.
 Result<HostRun> run_on_host(const Program& program, HostMemory& memory, const TestData& data, const HostRunOptions& options);
 

@@ -47,14 +47,14 @@ HostTeam::HostTeam(const Program& program, const HostMemory& memory, ProgressBoa
       memory_(memory),
       board_(board),
       options_(options),
-      channels_([&] {
+      blocks_([&] {
         std::vector<std::size_t> mine;
-        for (std::size_t c = 0; c < board.channels(); ++c) {
+        for (std::size_t c = 0; c < board.blocks(); ++c) {
           if (!options.only || program.lanes[c / board.blocks_per_lane()].rank == *options.only) mine.push_back(c);
         }
         return mine;
       }()),
-      size_(std::max<std::size_t>(1, std::min(static_cast<std::size_t>(options.threads), channels_.size()))),
+      size_(std::max<std::size_t>(1, std::min(static_cast<std::size_t>(options.threads), blocks_.size()))),
       start_(static_cast<std::ptrdiff_t>(size_) + 1, Stamp{&started_}) {
   const auto wanted = size_;
   try {
@@ -73,13 +73,13 @@ HostTeam::~HostTeam() {
 }
 
 void HostTeam::reset() {
-  for (const auto channel : channels_) board_.publish(channel, {});
+  for (const auto block : blocks_) board_.publish(block, {});
 }
 
 Result<Seconds> HostTeam::run() {
   running_ = size_;
   last_seen_.clear();
-  if (told_) last_moved_.assign(board_.channels(), now_ns());
+  if (told_) last_moved_.assign(board_.blocks(), now_ns());
   start_.arrive_and_wait();
   if (auto stall = watch()) return *std::move(stall);
   return Seconds{ended_ - started_};
@@ -98,44 +98,44 @@ void HostTeam::work(std::size_t worker) {
 
 void HostTeam::advance_all(std::size_t worker) {
   std::vector<std::size_t> mine;
-  for (auto channel = worker; channel < channels_.size(); channel += size_) mine.push_back(channels_[channel]);
+  for (auto block = worker; block < blocks_.size(); block += size_) mine.push_back(blocks_[block]);
   Mover mover(program_, memory_);
   while (!mine.empty() && !abort_.load(std::memory_order_relaxed)) {
     bool moved = false;
-    std::erase_if(mine, [&](std::size_t channel) { return advance(channel, mover, moved); });
+    std::erase_if(mine, [&](std::size_t block) { return advance(block, mover, moved); });
     if (!moved) std::this_thread::yield();
   }
 }
 
-// Runs all slices that can run now; true when the channel is finished.
+// Runs all slices that can run now; true when the block is finished.
 bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
-  const Channel channel(program_, board_, number);
+  const HostBlock block(program_, board_, number);
   const auto before = board_.read(number);
-  auto at = channel.settled(before);
+  auto at = block.settled(before);
   if (at.packed != before.packed) board_.publish(number, at);
-  while (!channel.finished(at) && channel.blocked_by(at) == nullptr) {
+  while (!block.finished(at) && block.blocked_by(at) == nullptr) {
     const auto begun = told_ ? now_ns() : 0;
-    mover.move(channel.instruction(at), channel.slice(at));
+    mover.move(block.instruction(at), block.slice(at));
     if (told_) {
       const auto ended = now_ns();
-      told_({.lane = channel.lane(),
-             .part = static_cast<std::size_t>(channel.part()),
+      told_({.lane = block.lane(),
+             .part = static_cast<std::size_t>(block.part()),
              .instruction = static_cast<std::uint32_t>(at.instruction()),
-             .step = channel.instruction(at).step,
-             .slice = channel.slice(at),
+             .step = block.instruction(at).step,
+             .slice = block.slice(at),
              .waited_since = std::min(last_moved_[number], begun),
              .begun = begun,
              .ended = ended});
       last_moved_[number] = ended;
     }
-    at = channel.settled(SliceProgress::before(at.instruction(), at.own_slices() + 1));
+    at = block.settled(SliceProgress::before(at.instruction(), at.own_slices() + 1));
     board_.publish(number, at);
     moved = true;
   }
-  return channel.finished(at);
+  return block.finished(at);
 }
 
-// Waits until all workers are done; looks now and then whether any channel can still move.
+// Waits until all workers are done; looks now and then whether any block can still move.
 std::optional<Error> HostTeam::watch() {
   std::optional<Error> stall;
   auto pause = std::chrono::milliseconds{5};
@@ -152,10 +152,10 @@ std::optional<Error> HostTeam::watch() {
 }
 
 // SliceProgress only rises, so if two looks in a row see the same everywhere, there was a moment at which all was so. If at that moment every
-// unfinished channel was blocked, nothing will ever move again.
+// unfinished block was blocked, nothing will ever move again.
 std::optional<Error> HostTeam::find_stall() {
   if (options_.stop != nullptr && options_.stop->load()) return Error{ErrorCode::interrupted, "the run was told to stop"};
-  std::vector<SliceProgress> first(board_.channels());
+  std::vector<SliceProgress> first(board_.blocks());
   for (std::size_t c = 0; c < first.size(); ++c) first[c] = board_.read(c);
   const auto same = [](const std::vector<SliceProgress>& a, const std::vector<SliceProgress>& b) {
     return std::ranges::equal(a, b, {}, &SliceProgress::packed, &SliceProgress::packed);
@@ -166,12 +166,12 @@ std::optional<Error> HostTeam::find_stall() {
   std::optional<std::size_t> stuck;
   bool blocked = true;
   for (std::size_t c = 0; c < first.size(); ++c) {
-    const Channel channel(program_, board_, c);
-    const auto at = channel.settled(first[c]);
-    if (channel.finished(at)) continue;
-    if (channel.blocked_by(at) == nullptr)
+    const HostBlock block(program_, board_, c);
+    const auto at = block.settled(first[c]);
+    if (block.finished(at)) continue;
+    if (block.blocked_by(at) == nullptr)
       blocked = false;
-    else if (!stuck && std::ranges::binary_search(channels_, c))
+    else if (!stuck && std::ranges::binary_search(blocks_, c))
       stuck = c;
   }
   if (!stuck) return std::nullopt;
@@ -185,16 +185,16 @@ std::optional<Error> HostTeam::find_stall() {
 }
 
 Error HostTeam::describe_stall(std::size_t number, const std::string& why) const {
-  const Channel channel(program_, board_, number);
-  const auto at = channel.settled(board_.read(number));
-  const auto* const wait = channel.finished(at) ? nullptr : channel.blocked_by(at);
+  const HostBlock block(program_, board_, number);
+  const auto at = block.settled(board_.read(number));
+  const auto* const wait = block.finished(at) ? nullptr : block.blocked_by(at);
   if (wait == nullptr) return Error{ErrorCode::device_failure, "no lane made progress", std::nullopt, {why}};
   const auto& awaited = program_.at(wait->lane, wait->instruction);
-  const auto rank = program_.lanes[channel.lane().index()].rank;
+  const auto rank = program_.lanes[block.lane().index()].rank;
   Error error{ErrorCode::device_failure,
               fmt::format("no progress: rank {} lane {} part {} waits in instruction {} (step {}) slice {} for rank {} lane {} "
                           "instruction {} (step {})",
-                          rank.value, channel.lane().value, channel.part(), at.instruction(), channel.instruction(at).step.value, channel.slice(at),
+                          rank.value, block.lane().value, block.part(), at.instruction(), block.instruction(at).step.value, block.slice(at),
                           program_.lanes[wait->lane.index()].rank.value, wait->lane.value, wait->instruction, awaited.step.value)};
   error.notes.push_back(why);
   return error;

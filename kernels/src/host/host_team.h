@@ -46,7 +46,7 @@ class HostTeam {
 
   /// From now on it is told of each slice, by the threads that move them; empty: no longer.
   void tell(std::function<void(const MovedSlice&)> told) { told_ = std::move(told); }
-  /// Takes the progress of the team's own channels back to the start.
+  /// Takes the progress of the team's own blocks back to the start.
   void reset();
   /// One run; the calling thread only watches. The time is from all workers ready to the last one done. Error device_failure if the waits can never
   /// be satisfied, or were not for too long: names rank, lane, part and step and what is waited for; interrupted if it was told to stop.
@@ -72,10 +72,10 @@ class HostTeam {
   ProgressBoard& board_;
   TeamOptions options_;
   std::function<void(const MovedSlice&)> told_;  // written before the barrier, read after it
-  std::vector<std::uint64_t> last_moved_;        // when, by channel, if anybody is told
-  std::vector<std::size_t> channels_;            // that this team runs
+  std::vector<std::uint64_t> last_moved_;        // when, by block, if anybody is told
+  std::vector<std::size_t> blocks_;              // that this team runs
   std::size_t size_;
-  std::vector<SliceProgress> last_seen_;  // of all channels, and since when
+  std::vector<SliceProgress> last_seen_;  // of all blocks, and since when
   HostClock::time_point last_change_;
   HostClock::time_point started_;
   HostClock::time_point ended_;

@@ -13,14 +13,14 @@
 
 namespace p2plab::processes {
 
-/// The arenas of all ranks, in memory that their processes share: first the counters of a rank's channels, then its buffers.
+/// The arenas of all ranks, in memory that their processes share: first the counters of a rank's blocks, then its buffers.
 class HostArenas {
  public:
   /// All ranks call it together. Errors: those of the session, io.
   static Result<HostArenas> create(Session& session, const Program& program) {
     HostArenas made;
-    for (int r = 0; r < program.ranks(); ++r) made.channels_.push_back(0);
-    for (const auto& lane : program.lanes) made.channels_[lane.rank.index()] += static_cast<std::size_t>(program.tuning.blocks_per_lane);
+    for (int r = 0; r < program.ranks(); ++r) made.blocks_.push_back(0);
+    for (const auto& lane : program.lanes) made.blocks_[lane.rank.index()] += static_cast<std::size_t>(program.tuning.blocks_per_lane);
     const auto mine = static_cast<std::size_t>(session.rank());
     auto own = make_shared_file(made.size(program, mine));
     if (auto well = all_well(session, own ? Status{} : Status{own.error()}); !well) return std::move(well).error();
@@ -41,7 +41,7 @@ class HostArenas {
   std::vector<std::span<ProgressCounter>> counters() const {
     std::vector<std::span<ProgressCounter>> all;
     for (std::size_t r = 0; r < mappings_.size(); ++r) {
-      all.emplace_back(reinterpret_cast<ProgressCounter*>(mappings_[r].bytes().data()), channels_[r]);  // zeros are counters at the start
+      all.emplace_back(reinterpret_cast<ProgressCounter*>(mappings_[r].bytes().data()), blocks_[r]);  // zeros are counters at the start
     }
     return all;
   }
@@ -52,13 +52,13 @@ class HostArenas {
   }
 
  private:
-  std::size_t counter_bytes(std::size_t rank) const { return (channels_[rank] * sizeof(ProgressCounter) + 127) / 128 * 128; }
+  std::size_t counter_bytes(std::size_t rank) const { return (blocks_[rank] * sizeof(ProgressCounter) + 127) / 128 * 128; }
   Bytes size(const Program& program, std::size_t rank) const {
     return Bytes{static_cast<std::int64_t>(std::max<std::size_t>(counter_bytes(rank), 128))} +
            HostMemory::arena_size(program, Rank{static_cast<std::int64_t>(rank)});
   }
 
-  std::vector<std::size_t> channels_;  // per rank
+  std::vector<std::size_t> blocks_;  // per rank
   std::vector<Mapping> mappings_;
 };
 

@@ -24,13 +24,13 @@ Result<ServerMemory> ServerMemory::create(Session& session, const SegmentedProgr
   ServerMemory made;
   made.buffers_.resize(frame.memory.size());
   made.counters_.resize(frame.memory.size());
-  made.channels_.assign(frame.memory.size(), std::vector<std::size_t>(cut.stages.size()));
+  made.blocks_.assign(frame.memory.size(), std::vector<std::size_t>(cut.stages.size()));
   for (std::size_t s = 0; s < cut.stages.size(); ++s) {
     const auto& segment = cut.stages[s].segments[static_cast<std::size_t>(server)];
-    for (const auto& lane : segment.lanes) made.channels_[lane.rank.index()][s] += static_cast<std::size_t>(segment.tuning.blocks_per_lane);
+    for (const auto& lane : segment.lanes) made.blocks_[lane.rank.index()][s] += static_cast<std::size_t>(segment.tuning.blocks_per_lane);
   }
   const auto count = [&](Rank rank) {
-    const auto& of_rank = made.channels_[rank.index()];
+    const auto& of_rank = made.blocks_[rank.index()];
     return std::accumulate(of_rank.begin(), of_rank.end(), std::size_t{1});
   };
   const auto counter_bytes = [&](Rank rank) { return rounded(count(rank) * sizeof(ProgressCounter)); };
@@ -60,8 +60,8 @@ std::vector<std::span<ProgressCounter>> ServerMemory::counters(std::size_t stage
   std::vector<std::span<ProgressCounter>> all(counters_.size());
   for (std::size_t r = 0; r < counters_.size(); ++r) {
     if (counters_[r].empty()) continue;
-    const auto first = std::accumulate(channels_[r].begin(), channels_[r].begin() + static_cast<std::ptrdiff_t>(stage), std::size_t{1});
-    all[r] = counters_[r].subspan(first, channels_[r][stage]);
+    const auto first = std::accumulate(blocks_[r].begin(), blocks_[r].begin() + static_cast<std::ptrdiff_t>(stage), std::size_t{1});
+    all[r] = counters_[r].subspan(first, blocks_[r][stage]);
   }
   return all;
 }

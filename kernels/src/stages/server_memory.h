@@ -28,7 +28,7 @@ class ServerMemory {
   std::vector<processes::Mapping> mappings_;
   std::vector<std::span<std::byte>> buffers_;
   std::vector<std::span<ProgressCounter>> counters_;  // by rank: the barrier's, then by stage those of its lanes
-  std::vector<std::vector<std::size_t>> channels_;    // by rank, by stage
+  std::vector<std::vector<std::size_t>> blocks_;      // by rank, by stage
 };
 
 /// A barrier of the ranks of one server, without a system call.

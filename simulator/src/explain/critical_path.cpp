@@ -163,12 +163,14 @@ class Walker {
     const auto sums = costs_.reduce.of(bytes * work.local_operands);
     const auto took = (s.processed - s.injected).count();
     const bool memory = took > std::max(stores, sums) && !c_.memories.empty();
-    go(!memory && stores >= sums ? PathCause::channel : PathCause::reduce, s.injected.count(), &s, memory ? c_.memories[rank_of(s).index()] : -1);
+    go(!memory && stores >= sums ? PathCause::thread_block : PathCause::reduce, s.injected.count(), &s,
+       memory ? c_.memories[rank_of(s).index()] : -1);
   }
   PathCause own_cause(const SliceRecord& s) {
     const auto& work = index_.work(s.instruction);
     const auto bytes = Compiled::slice_bytes(index_.work(s.instruction), s.slice);
-    return costs_.store.of(c_.wire(costs_, bytes) * work.destinations) >= (s.processed - s.injected).count() ? PathCause::channel : PathCause::reduce;
+    return costs_.store.of(c_.wire(costs_, bytes) * work.destinations) >= (s.processed - s.injected).count() ? PathCause::thread_block
+                                                                                                             : PathCause::reduce;
   }
 
   Place from_complete(std::size_t s) {
@@ -180,7 +182,7 @@ class Walker {
     const auto before = index_.before(s);
     if (ready < now_ && before != SliceIndex::none && slice(before).complete.count() >= now_) return {before, Point::complete};
     go(PathCause::queueing, ready, &record, -1);
-    go(PathCause::channel, done, &record, -1);  // its slowest packets
+    go(PathCause::thread_block, done, &record, -1);  // its slowest packets
     if (last != nullptr)
       along(record, *last, record.processed.count(), own_cause(record));
     else
@@ -207,7 +209,7 @@ class Walker {
     const auto before = index_.before(s);
     const auto freed = loads && before != SliceIndex::none ? slice(before).released.count() : 0;
     const auto there = std::max(loads ? record.arrived.count() : record.issued.count(), freed);
-    go(PathCause::channel, there, &record, -1);  // the loop's cost
+    go(PathCause::thread_block, there, &record, -1);  // the loop's cost
     if (!loads) return {s, Point::issued};
     return freed > record.arrived.count() ? Place{before, Point::released} : Place{s, Point::arrived};
   }
@@ -216,7 +218,7 @@ class Walker {
     const auto& record = slice(s);
     const auto own = load_end(record);
     const auto all = chains(s, true, own);
-    if (const auto* last = latest(all)) along(record, *last, own, PathCause::channel);
+    if (const auto* last = latest(all)) along(record, *last, own, PathCause::thread_block);
     go(PathCause::latency, record.issued.count(), &record, -1);  // the request's way there
     return {s, Point::issued};
   }
@@ -245,14 +247,14 @@ class Walker {
         offer({std::max(load_end(p), first_hop_end(before)),
                {before, Point::issued},
                p.issued.count(),
-               load_end(p) >= first_hop_end(before) ? PathCause::channel : PathCause::serialisation});
+               load_end(p) >= first_hop_end(before) ? PathCause::thread_block : PathCause::serialisation});
       if (index_.work(record.instruction).sources == 0)
-        offer({p.released.count(), {before, Point::released}, p.released.count(), PathCause::channel});
+        offer({p.released.count(), {before, Point::released}, p.released.count(), PathCause::thread_block});
     }
     if (costs_.outstanding > 0) {
       auto w = s;
       for (std::uint32_t n = 0; n < costs_.outstanding && w != SliceIndex::none; ++n) w = index_.before(w);
-      if (w != SliceIndex::none) offer({slice(w).complete.count(), {w, Point::complete}, slice(w).complete.count(), PathCause::channel});
+      if (w != SliceIndex::none) offer({slice(w).complete.count(), {w, Point::complete}, slice(w).complete.count(), PathCause::thread_block});
     }
     if (record.cause >= 0) {
       const auto cause = static_cast<std::size_t>(record.cause);

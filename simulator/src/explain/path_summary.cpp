@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::array causes{Named{"launch", PathCause::launch},     Named{"signal", PathCause::signal},
                             Named{"latency", PathCause::latency},   Named{"serialisation", PathCause::serialisation},
-                            Named{"queueing", PathCause::queueing}, Named{"thread_block", PathCause::channel},
+                            Named{"queueing", PathCause::queueing}, Named{"thread_block", PathCause::thread_block},
                             Named{"reduce", PathCause::reduce},     Named{"host", PathCause::host}};
 static_assert(causes.size() == path_causes);
 

@@ -14,9 +14,9 @@ namespace p2plab {
 
 /// What time went into. `launch` is everything before a rank's first instruction, start skew included; `signal` is from data visible until its
 /// waiter goes on; `latency` is the way along links; `serialisation` is a link (or another shared limit) taking the bytes of this GPU;
-/// `queueing` is waiting there for those of others; `channel` is the thread block's own rate, loop and window; `reduce` is its sums and its GPU's
-/// memory; `host` is the way to and from host memory, its links' waiting apart.
-enum class PathCause : std::uint8_t { launch, signal, latency, serialisation, queueing, channel, reduce, host };
+/// `queueing` is waiting there for those of others; `thread_block` is the thread block's own rate, loop and window; `reduce` is its sums and its
+/// GPU's memory; `host` is the way to and from host memory, its links' waiting apart.
+enum class PathCause : std::uint8_t { launch, signal, latency, serialisation, queueing, thread_block, reduce, host };
 inline constexpr std::size_t path_causes = 8;
 
 std::string_view to_string(PathCause cause);
