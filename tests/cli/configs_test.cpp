@@ -121,7 +121,7 @@ TEST_P(Config, AnswersItsQuestionAndEveryRowIsProvedNotFasterThanItsBoundAndHasR
   const auto folder = test::scratch("out");
   const auto ran = p2plab("run configs/" + GetParam() + ".yaml --out '" + folder.string() + "'");
   ASSERT_EQ(ran.exit, 0) << ran.err;
-  for (const char* word : {"predicted", "algbw", "busbw", "% of", "Every plan is proved", "channels", "Found:"}) {
+  for (const char* word : {"predicted", "algbw", "busbw", "% of", "Every plan is proved", "blocks", "Found:"}) {
     EXPECT_NE(ran.out.find(word), std::string::npos) << word << '\n' << ran.out;
   }
   for (const auto& words : findings_of(GetParam())) EXPECT_NE(ran.out.find(words), std::string::npos) << words << '\n' << ran.out;
@@ -179,8 +179,8 @@ TEST(Configs, JsonOnStdoutIsAReport) {
   ASSERT_TRUE(report) << describe(report.error());
   EXPECT_FALSE(report->rows.empty());
   for (const char* key :
-       {"collective", "algorithm", "executor", "ranks",    "dtype",    "size_bytes", "time_us",    "algbw_gbps",    "busbw_gbps", "predicted_us",
-        "error_pct",  "bound_us",  "verified", "in_place", "channels", "protocol",   "provenance", "config_digest", "seed",       "date"}) {
+       {"collective", "algorithm", "executor", "ranks",    "dtype",         "size_bytes", "time_us",    "algbw_gbps",    "busbw_gbps", "predicted_us",
+        "error_pct",  "bound_us",  "verified", "in_place", "thread_blocks", "protocol",   "provenance", "config_digest", "seed",       "date"}) {
     EXPECT_NE(ran.out.find(std::string("\"") + key + "\":"), std::string::npos) << key;
   }
 }

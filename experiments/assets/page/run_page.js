@@ -140,14 +140,14 @@ function rowColumns() {
     column("executor", "executor", String, true), column("predicted us", "predicted_us", interval), measured, column("algbw GB/s", "algbw_gbps", us),
     column("busbw GB/s", "busbw_gbps", us), column("error %", "error_pct", percentText),
     { name: "% of bound", value: bound, text: (row) => { const share = bound(row); return share === null ? "-" : tenths(share); } },
-    column("channels", "channels", String), column("protocol", "protocol", String, true), column("proved", "verified", (yes) => (yes ? "yes" : "no"), true),
+    column("blocks", "thread_blocks", String), column("protocol", "protocol", String, true), column("proved", "verified", (yes) => (yes ? "yes" : "no"), true),
     { name: "data", value: (row) => row.data?.passed, text: (row) => (row.data ? (row.data.passed ? "ok" : "WRONG") : "-"), left: true, bad: (row) => row.data?.passed === false }];
   // A column that says nothing of any row leaves.
   return columns.filter(({ text }) => rows.some((row) => !["", "-"].includes(text(row))));
 }
 
 const rowWords = "A star: least predicted time of its size. algbw: payload a second. busbw: algbw times nccl-tests' factor, which makes figures of different GPU counts comparable. " +
-  "% of bound: least time that any schedule needs / predicted. channels: thread blocks per GPU. (CPU): on CPU threads, which only shows that the data is right.";
+  "% of bound: least time that any schedule needs / predicted. blocks: thread blocks per GPU. (CPU): on CPU threads, which only shows that the data is right.";
 
 function runPage(first, main) {
   const collectives = distinct(rows.map((row) => row.collective));

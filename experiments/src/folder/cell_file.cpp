@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int format = 2;
+constexpr int format = 3;
 
 template <class T, class Of>
 concept Is = std::same_as<std::remove_const_t<T>, Of>;
@@ -38,7 +38,7 @@ void fields(auto&& f, Is<Measurement> auto& v) {
 void fields(auto&& f, Is<Row> auto& v) {
   f("axes", v.axes), f("collective", v.collective), f("algorithm", v.algorithm), f("ranks", v.ranks), f("dtype", v.dtype), f("size", v.size);
   f("prediction", v.prediction), f("measurement", v.measurement), f("bound", v.bound), f("verified", v.verified), f("in_place", v.in_place);
-  f("channels", v.channels), f("protocol", v.protocol), f("blocks_per_lane", v.blocks_per_lane), f("slice", v.slice), f("slices", v.slices);
+  f("thread_blocks", v.thread_blocks), f("protocol", v.protocol), f("blocks_per_lane", v.blocks_per_lane), f("slice", v.slice), f("slices", v.slices);
   f("chosen", v.chosen), f("winner", v.winner), f("bound_low", v.bound_low), f("rests_on", v.rests_on), f("disturbed", v.disturbed);
 }
 

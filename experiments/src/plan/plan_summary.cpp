@@ -110,7 +110,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .cut = least.cut,
                      .over_servers = over_servers(evaluator, evaluation),
                      .synthesis = synthesis,
-                     .channels = evaluation.program.blocks(),
+                     .thread_blocks = evaluation.program.blocks(),
                      .scratch = std::ranges::max(evaluation.program.memory, {}, &RankMemory::scratch).scratch,
                      .host = std::ranges::max(evaluation.program.memory, {}, &RankMemory::host).host,
                      .bottleneck = limit.name,
@@ -157,7 +157,7 @@ std::string to_text(const PlanSummary& plan) {
                         plan.tuning.protocol == Protocol::copy ? "copy engines" : "thread blocks", microseconds(*plan.at_link_rates),
                         100 * plan.link_efficiency);
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
-  text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.channels, slicing(plan.tuning));
+  text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.thread_blocks, slicing(plan.tuning));
   text += fmt::format("  memory           {} of scratch a GPU{}\n", about(plan.scratch),
                       plan.host > Bytes{0} ? fmt::format(", {} in its host", about(plan.host)) : "");
   text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());
@@ -182,7 +182,7 @@ std::string to_json(const PlanSummary& plan) {
                               {"profile", plan.profile},
                               {"bound_us", number(in_us(plan.bound))},
                               {"synthesis_s", number(plan.synthesis.count())},
-                              {"channels", plan.channels},
+                              {"thread_blocks", plan.thread_blocks},
                               {"scratch_bytes", plan.scratch.count()},
                               {"host_bytes", plan.host.count()},
                               {"bottleneck", plan.bottleneck},

@@ -19,10 +19,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // What the page shows of a row; report.json has the rest.
-constexpr std::array page_keys{"collective",   "algorithm",        "executor",          "clock",     "dtype",    "size_bytes",
-                               "time_us",      "algbw_gbps",       "busbw_gbps",        "error_pct", "bound_us", "verified",
-                               "predicted_us", "predicted_low_us", "predicted_high_us", "channels",  "protocol", "chosen",
-                               "data",         "winner",           "repeats_us",        "axes",      "disturbed"};
+constexpr std::array page_keys{"collective",   "algorithm",        "executor",          "clock",         "dtype",    "size_bytes",
+                               "time_us",      "algbw_gbps",       "busbw_gbps",        "error_pct",     "bound_us", "verified",
+                               "predicted_us", "predicted_low_us", "predicted_high_us", "thread_blocks", "protocol", "chosen",
+                               "data",         "winner",           "repeats_us",        "axes",          "disturbed"};
 
 // A page that is to open at once holds so much of what was simulated of single rows.
 constexpr std::size_t most_view_bytes = 4'000'000;

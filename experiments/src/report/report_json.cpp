@@ -59,7 +59,7 @@ nlohmann::ordered_json row_json(const Row& row) {
             {"bound_us", number(in_us(row.bound))},
             {"verified", row.verified},
             {"in_place", row.in_place},
-            {"channels", row.channels},
+            {"thread_blocks", row.thread_blocks},
             {"protocol", row.protocol},
             {"clock", to_name<Clock>(row.clock(), clocks)},
             {"blocks_per_lane", row.blocks_per_lane},

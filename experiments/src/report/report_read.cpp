@@ -159,7 +159,7 @@ Result<Row> read_row(const Json& json, const Source& source, std::size_t index) 
   row.bound = fields.time("bound_us");
   row.verified = fields.yes("verified");
   row.in_place = fields.yes("in_place");
-  row.channels = small(fields.whole("channels"));
+  row.thread_blocks = small(fields.whole(fields.has("thread_blocks") ? "thread_blocks" : "channels"));  // as version 0.1 called them
   row.protocol = fields.text("protocol");
   const auto clock = fields.text("clock");
   if (fields.has("chosen")) row.chosen = fields.text("chosen");

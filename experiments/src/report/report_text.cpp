@@ -95,7 +95,8 @@ bool repeats(const Line& line, const std::vector<Line>& lines) {
   return std::ranges::any_of(lines, [&](const Line& other) {
     const auto& same = any_row(other);
     return same.algorithm == row.chosen && same.axes == row.axes && same.size == row.size && same.collective == row.collective &&
-           same.in_place == row.in_place && same.predicted() == row.predicted() && same.channels == row.channels && same.protocol == row.protocol;
+           same.in_place == row.in_place && same.predicted() == row.predicted() && same.thread_blocks == row.thread_blocks &&
+           same.protocol == row.protocol;
   });
 }
 
@@ -109,7 +110,7 @@ std::vector<std::string> cells_of(const Line& line, const std::string& size, con
     cells.push_back(found == line.devices.end() ? "-" : time((*found)->time()));
     cells.push_back(found == line.devices.end() ? "-" : percent((*found)->error_pct()));
   }
-  cells.insert(cells.end(), {row.channels > 0 ? fmt::format("{}", row.channels) : "-", remarks.proved ? (row.verified ? "yes" : "no") : "",
+  cells.insert(cells.end(), {row.thread_blocks > 0 ? fmt::format("{}", row.thread_blocks) : "-", remarks.proved ? (row.verified ? "yes" : "no") : "",
                              remarks.data ? data_cell(line) : ""});
   return cells;
 }
@@ -123,7 +124,7 @@ TextTable table_of(const std::vector<Line>& lines, const TextLayout& layout) {
     columns.push_back({device + "\nus", right});
     columns.push_back({"error\n%", right, 1});
   }
-  columns.insert(columns.end(), {{"channels", right, 5}, {"proved"}, {"data"}});
+  columns.insert(columns.end(), {{"blocks", right, 5}, {"proved"}, {"data"}});
   TextTable table(std::move(columns));
   const auto remarks = remarks_of(lines, layout);
   const Row* before = nullptr;
@@ -157,7 +158,7 @@ std::string legend_of(const std::vector<TextTable>& tables, const std::vector<Li
   };
   std::string text = "* least predicted time of its size.";
   if (shows("% of\nbound")) text += " % of bound: least time that any schedule needs / predicted.";
-  if (shows("channels")) text += " channels: thread blocks per GPU.";
+  if (shows("blocks")) text += " blocks: thread blocks per GPU.";
   if (shows("proved"))
     text += " proved: every rank provably ends with the right sums.";
   else if (std::ranges::any_of(lines, [](const Line& line) { return any_row(line).verified; }))

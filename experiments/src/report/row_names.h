@@ -10,8 +10,8 @@
 namespace p2plab {
 
 /// The keys of a row that report.csv has as columns; scripts of users read them.
-inline constexpr std::array row_keys{"collective", "algorithm",    "executor",  "ranks",    "dtype",    "size_bytes", "time_us",  "algbw_gbps",
-                                     "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
+inline constexpr std::array row_keys{"collective", "algorithm",    "executor",  "ranks",    "dtype",    "size_bytes", "time_us",       "algbw_gbps",
+                                     "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "thread_blocks", "protocol"};
 
 /// The executor of rows that NCCL's formula and its plan at our costs give.
 /// Further columns of report.csv, after those and a sweep's axes.

@@ -53,7 +53,7 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
   row.size = size;
   row.prediction = Prediction{found->time, Interval{found->low, found->high}};
   row.in_place = experiment_.measure.in_place;
-  row.channels = 2 * communicator_->ring.channels;
+  row.thread_blocks = 2 * communicator_->ring.channels;
   row.protocol = to_string(found->choice.proto);
   row.chosen = fmt::format("{} {}", to_string(found->choice.algorithm), to_string(found->choice.proto));
   return {row};

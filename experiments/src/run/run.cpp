@@ -80,7 +80,7 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   row.prediction = eager ? as_run(evaluation.prediction, context.experiment) : evaluation.prediction;
   for (const auto& value : values_behind(context.evaluator, plan.schedule)) row.rests_on.push_back(value.what);
   row.verified = true;  // an evaluation holds a proof
-  row.channels = evaluation.program.blocks();
+  row.thread_blocks = evaluation.program.blocks();
   row.protocol = to_string(evaluation.program.tuning.protocol);
   row.blocks_per_lane = evaluation.program.tuning.blocks_per_lane;
   row.slice = evaluation.program.tuning.slice;

@@ -45,7 +45,7 @@ struct PlanSummary {
   };
   std::optional<OverServers> over_servers = std::nullopt;  // none on one server, nor of very large plans
   Seconds synthesis{0};                                    // what planning took
-  int channels = 0;
+  int thread_blocks = 0;
   Bytes scratch{0};  // of the rank that needs most, beside input and output: what relays and partial sums take
   Bytes host{0};     // the same in pinned host memory
   std::string bottleneck;

@@ -50,7 +50,7 @@ struct Row {
   std::optional<Seconds> bound = std::nullopt;          // no schedule can be faster
   bool verified = false;                                // the schedule is proved, for this placement of input and output
   bool in_place = false;
-  int channels = 0;  // thread blocks per rank
+  int thread_blocks = 0;  // per rank
   std::string protocol;
   // Beyond the fixed keys:
   int blocks_per_lane = 1;

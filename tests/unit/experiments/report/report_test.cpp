@@ -22,7 +22,7 @@ Row row_of(const std::string& algorithm, Bytes size, double predicted_us) {
   row.measurement = {.executor = "simulator", .samples = {row.prediction->time}};
   row.bound = Seconds{predicted_us * 0.5e-6};
   row.verified = true;
-  row.channels = 3;
+  row.thread_blocks = 3;
   row.protocol = "simple";
   return row;
 }
@@ -74,10 +74,10 @@ TEST(Report, WinnerHasTheLeastPredictedTimeOfItsSizeAndTheFirstOfEqualsWins) {
 
 TEST(Report, CsvHasTheFixedKeysAsHeaderAndOneLinePerRow) {
   const auto csv = to_csv(sample());
-  EXPECT_TRUE(
-      csv.starts_with("collective,algorithm,executor,ranks,dtype,size_bytes,time_us,algbw_gbps,busbw_gbps,predicted_us,error_pct,bound_us,verified,"
-                      "in_place,channels,protocol,clock,chosen,winner,predicted_low_us,predicted_high_us,bound_low_us,blocks_per_lane,data,planned_"
-                      "for,profile_name\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
+  EXPECT_TRUE(csv.starts_with(
+      "collective,algorithm,executor,ranks,dtype,size_bytes,time_us,algbw_gbps,busbw_gbps,predicted_us,error_pct,bound_us,verified,"
+      "in_place,thread_blocks,protocol,clock,chosen,winner,predicted_low_us,predicted_high_us,bound_low_us,blocks_per_lane,data,planned_"
+      "for,profile_name\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5);
 }
 

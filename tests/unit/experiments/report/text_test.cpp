@@ -85,7 +85,7 @@ Row row_of(const std::string& algorithm, double us, const std::string& chosen = 
   row.measurement = {.executor = "simulator", .samples = {row.prediction->time}};
   row.bound = Seconds{1e-6};
   row.verified = true;
-  row.channels = 128;
+  row.thread_blocks = 128;
   return row;
 }
 
