@@ -53,38 +53,38 @@ struct GpuMachine {
   }
 
   /// The threads of a warp that share an arrival with this one, a bit each.
-  template <int Lanes>
+  template <int Threads>
   static constexpr std::uint32_t neighbours() {
-    return ((1U << Lanes) - 1) << (thread() % 32 / Lanes * Lanes);
+    return ((1U << Threads) - 1) << (thread() % 32 / Threads * Threads);
   }
 
-  /// Is it true in any of the `Lanes` neighbouring threads? All of them must come here.
-  template <int Lanes>
+  /// Is it true in any of the `Threads` neighbouring threads? All of them must come here.
+  template <int Threads>
   static constexpr bool any(bool mine) {
-    if constexpr (Lanes == 1) {
+    if constexpr (Threads == 1) {
       return mine;
     } else {
       std::uint32_t all = 0;
       asm volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; vote.sync.any.pred q, p, %2; selp.u32 %0, 1, 0, q; }"
                    : "=r"(all)
-                   : "r"(mine ? 1U : 0U), "r"(neighbours<Lanes>())
+                   : "r"(mine ? 1U : 0U), "r"(neighbours<Threads>())
                    : "memory");
       return all != 0;
     }
   }
-  /// Brings `Lanes` neighbouring threads together again, however their ways parted: a store that follows is one instruction of all of them. All of
+  /// Brings `Threads` neighbouring threads together again, however their ways parted: a store that follows is one instruction of all of them. All of
   /// them must come here.
-  template <int Lanes>
+  template <int Threads>
   static constexpr void converge() {
-    if constexpr (Lanes > 1) asm volatile("bar.warp.sync %0;" ::"r"(neighbours<Lanes>()) : "memory");
+    if constexpr (Threads > 1) asm volatile("bar.warp.sync %0;" ::"r"(neighbours<Threads>()) : "memory");
   }
 
   /// Threads that run together, with neighbouring numbers; blocks have at least so many.
-  static constexpr std::uint32_t lanes = 32;
+  static constexpr std::uint32_t warp_threads = 32;
   /// What the next of them has, or the first for the last one. All of them must come here.
   static constexpr Words<4> next_lane(const Words<4>& mine) {
     Words<4> value;
-    const auto from = (thread() + 1) % lanes;
+    const auto from = (thread() + 1) % warp_threads;
     unroll<4>([&](auto k) {
       std::uint32_t word = 0;
       asm volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(word) : "r"(mine.w[k]), "r"(from));
@@ -239,7 +239,7 @@ struct GpuMachine {
   /// here.
   static constexpr std::uint32_t hold(std::uint32_t value) {
     std::uint32_t held = 0;
-    asm volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(held) : "r"(value), "r"(thread() % lanes));
+    asm volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(held) : "r"(value), "r"(thread() % warp_threads));
     return held;
   }
 

@@ -72,7 +72,7 @@ constexpr bool await(const args::PacketCall& call, const Context& context, const
   for (std::uint32_t spins = 1;; ++spins) {
     int missing = -1;
     // A line is loaded by one instruction of all its threads: who loaded before the others would not know that they found it whole.
-    Machine::template converge<Wire::lanes>();
+    Machine::template converge<Wire::threads>();
     unroll<Width>([&](auto k) {
       if ((waiting >> k & 1) != 0) packets[k] = Machine::receive(slots[k]);
     });
@@ -80,11 +80,11 @@ constexpr bool await(const args::PacketCall& call, const Context& context, const
       if ((waiting >> k & 1) != 0 && !Wire::arrived(packets[k], context.epoch, position)) missing = k;
     });
     // Threads that share an arrival go through this loop together.
-    if (!Machine::template any<Wire::lanes>(missing >= 0)) return true;
+    if (!Machine::template any<Wire::threads>(missing >= 0)) return true;
     if (spins % Machine::spins_between_checks != 0) continue;
     if (started == 0) started = Machine::now();
-    const bool late = Machine::template any<Wire::lanes>(Machine::now() - started > call.timeout);
-    if (!late && !Machine::template any<Wire::lanes>(Machine::peek(call.abort) != 0)) continue;
+    const bool late = Machine::template any<Wire::threads>(Machine::now() - started > call.timeout);
+    if (!late && !Machine::template any<Wire::threads>(Machine::peek(call.abort) != 0)) continue;
     const auto source = first_source + static_cast<std::uint32_t>(missing);
     if (late && missing >= 0) Machine::report(call.report, call.abort, {1, Machine::block(), source, 0, position});
     return false;
@@ -155,7 +155,7 @@ constexpr void store_packet(const Tables& tables, const Context& context, Index 
   const auto address = tables.store_address(store);
   const auto value = Wire::unwrap(packet);
   if (tables.store_lands(store)) {
-    Machine::template converge<Wire::lanes>();
+    Machine::template converge<Wire::threads>();
     Machine::send(address + std::uint64_t{position} * 16 + context.copy(), Wire::wrap(value, context.epoch, position));
   } else if constexpr (Whole) {
     store_packet_data<Machine, Wire>(address, value, position);

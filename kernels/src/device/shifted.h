@@ -62,37 +62,39 @@ constexpr VectorRange vectors_within(const args::SliceInstruction& instruction, 
   return range;
 }
 
-/// Rows of vectors, one a lane: Rows of them for the vectors of destinations from `at` on, and lane 0's next one. Only as far as `end` needs them.
+/// Rows of vectors, one a thread of a warp: Rows of them for the vectors of destinations from `at` on, and thread 0's next one. Only as far as `end`
+/// needs them.
 template <class Machine, int Rows>
 constexpr void load_rows(std::uint64_t source, std::int64_t at, std::int64_t end, Words<4> (&rows)[Rows + 1]) {
-  constexpr auto row = std::int64_t{Machine::lanes} * 16;
+  constexpr auto row = std::int64_t{Machine::warp_threads} * 16;
   const auto shift = (source + static_cast<std::uint64_t>(at)) % 16;
   const auto last = shift == 0 ? end : end + 16;
   const auto from = source - shift;
   unroll<Rows>([&](auto k) {
     if (at + k * row < last) rows[k] = Machine::template load<4>(from + static_cast<std::uint64_t>(at + k * row));
   });
-  const bool first_lane = Machine::thread() % Machine::lanes == 0;
-  if (first_lane && shift != 0 && at + Rows * row < last) rows[Rows] = Machine::template load<4>(from + static_cast<std::uint64_t>(at + Rows * row));
+  const bool first_thread = Machine::thread() % Machine::warp_threads == 0;
+  if (first_thread && shift != 0 && at + Rows * row < last)
+    rows[Rows] = Machine::template load<4>(from + static_cast<std::uint64_t>(at + Rows * row));
 }
 
-/// Makes of them the vectors as destinations have them. All lanes come here.
+/// Makes of them the vectors as destinations have them. All threads of a warp come here.
 template <class Machine, int Rows>
 constexpr void shift_rows(std::uint64_t source, std::int64_t at, Words<4> (&rows)[Rows + 1]) {
   const auto shift = static_cast<std::uint32_t>((source + static_cast<std::uint64_t>(at)) % 16);
   if (shift == 0) return;
-  const bool first_lane = Machine::thread() % Machine::lanes == 0;
+  const bool first_thread = Machine::thread() % Machine::warp_threads == 0;
   unroll<Rows>([&](auto k) {
-    // The last lane's neighbour is the first one's vector of the next row.
+    // The last thread's neighbour is the first one's vector of the next row.
     Words<4> given;
-    unroll<4>([&](auto i) { given.w[i] = first_lane ? rows[k + 1].w[i] : rows[k].w[i]; });
+    unroll<4>([&](auto i) { given.w[i] = first_thread ? rows[k + 1].w[i] : rows[k].w[i]; });
     rows[k] = straddle(rows[k], Machine::next_lane(given), shift);
   });
 }
 
 template <class Machine, int Rows>
 constexpr void store_rows(const std::uint64_t* destinations, int count, std::int64_t at, std::int64_t end, const Words<4>* rows) {
-  constexpr auto row = std::int64_t{Machine::lanes} * 16;
+  constexpr auto row = std::int64_t{Machine::warp_threads} * 16;
   for (int d = 0; d < count; ++d) {
     const auto to = destinations[d];
     unroll<Rows>([&](auto k) {
@@ -101,15 +103,15 @@ constexpr void store_rows(const std::uint64_t* destinations, int count, std::int
   }
 }
 
-/// Calls body(at) with this lane's first byte of every Rows rows that are its lanes' to move; all lanes together.
+/// Calls body(at) with this thread's first byte of every Rows rows that are its warp's to move; all its threads together.
 template <class Machine, int Rows, class Body>
 constexpr void each_rows(const VectorRange& range, Body&& body) {
-  constexpr auto bytes = std::int64_t{Machine::lanes} * 16 * Rows;
-  const auto groups = Machine::threads() / Machine::lanes;
-  const auto group = Machine::thread() / Machine::lanes;
+  constexpr auto bytes = std::int64_t{Machine::warp_threads} * 16 * Rows;
+  const auto groups = Machine::threads() / Machine::warp_threads;
+  const auto group = Machine::thread() / Machine::warp_threads;
   if (group >= groups) return;
   for (auto first = range.begin + group * bytes; first < range.end; first += groups * bytes)
-    body(first + std::int64_t{Machine::thread() % Machine::lanes} * 16);
+    body(first + std::int64_t{Machine::thread() % Machine::warp_threads} * 16);
 }
 
 template <class Machine, int Rows>

@@ -6,13 +6,13 @@
 
 namespace p2plab::device {
 
-// A wire says: how many threads share an arrival (`lanes`); where packet `position` has its data (`offset`, and `start` of what arrives with it), and
-// how many bytes (at most words * 4); wrap, arrived, unwrap; whether landing slots must be cleared, and what an empty slot shows.
+// A wire says: how many threads share an arrival (`threads`); where packet `position` has its data (`offset`, and `start` of what arrives with it),
+// and how many bytes (at most words * 4); wrap, arrived, unwrap; whether landing slots must be cleared, and what an empty slot shows.
 
 /// Eight bytes of data, each four followed by the number of the call: right for any data. Relies on 8-byte stores arriving whole.
 struct LlWire {
   static constexpr int words = 2;  // of data
-  static constexpr int lanes = 1;
+  static constexpr int threads = 1;
   static constexpr bool clears = false;
   static constexpr std::uint64_t start(std::uint32_t position) { return std::uint64_t{position} * 8; }
   static constexpr std::uint64_t offset(std::uint32_t position) { return start(position); }
@@ -31,7 +31,7 @@ struct LlWire {
 template <int Bytes>
 struct LamportWire {
   static constexpr int words = 4;
-  static constexpr int lanes = 1;
+  static constexpr int threads = 1;
   static constexpr bool clears = true;
   static constexpr std::uint64_t start(std::uint32_t position) { return std::uint64_t{position} * 16; }
   static constexpr std::uint64_t offset(std::uint32_t position) { return start(position); }
@@ -57,12 +57,12 @@ struct LamportWire {
 /// eight neighbouring threads of a warp store with one instruction arriving whole, as it does over NVLink; not over PCIe.
 struct Ll128Wire {
   static constexpr int words = 4;
-  static constexpr int lanes = 8;
+  static constexpr int threads = 8;
   static constexpr int line_bytes = 120;
   static constexpr bool clears = false;
-  static constexpr bool flagged(std::uint32_t position) { return position % lanes == lanes - 1; }
-  static constexpr std::uint64_t start(std::uint32_t position) { return std::uint64_t{position / lanes} * line_bytes; }
-  static constexpr std::uint64_t offset(std::uint32_t position) { return start(position) + position % lanes * 16; }
+  static constexpr bool flagged(std::uint32_t position) { return position % threads == threads - 1; }
+  static constexpr std::uint64_t start(std::uint32_t position) { return std::uint64_t{position / threads} * line_bytes; }
+  static constexpr std::uint64_t offset(std::uint32_t position) { return start(position) + position % threads * 16; }
   static constexpr int bytes(std::uint32_t position) { return flagged(position) ? 8 : 16; }
   static constexpr Words<4> wrap(const Words<4>& data, std::uint32_t epoch, std::uint32_t position) {
     return flagged(position) ? Words<4>{{data.w[0], data.w[1], epoch + 1, epoch + 1}} : data;
@@ -78,7 +78,7 @@ struct Ll128Wire {
 template <class Machine, class Wire>
 constexpr Words<Wire::words> load_packet(std::uint64_t from, std::uint32_t position) {
   const auto address = from + Wire::offset(position);
-  if constexpr (Wire::lanes == 1) {
+  if constexpr (Wire::threads == 1) {
     return Machine::template load<Wire::words>(address);
   } else {
     // Every second line begins at an odd multiple of eight.
@@ -90,7 +90,7 @@ constexpr Words<Wire::words> load_packet(std::uint64_t from, std::uint32_t posit
 template <class Machine, class Wire>
 constexpr void store_packet_data(std::uint64_t to, const Words<Wire::words>& value, std::uint32_t position) {
   const auto address = to + Wire::offset(position);
-  if constexpr (Wire::lanes == 1) {
+  if constexpr (Wire::threads == 1) {
     Machine::template store<Wire::words>(address, value);
   } else {
     Machine::template store<2>(address, {{value.w[0], value.w[1]}});
@@ -105,7 +105,7 @@ constexpr Words<Wire::words> load_cut_packet(std::uint64_t from, std::uint32_t p
   if (offset >= size) return {};
   const auto left = static_cast<std::int64_t>(size - offset);
   const auto bytes = Wire::bytes(position);
-  if constexpr (Wire::lanes > 1) {
+  if constexpr (Wire::threads > 1) {
     const bool aligned = from % 8 == 0;
     if (aligned ? left >= bytes : left >= bytes + 8 && offset > 0) return load_split<Machine, Wire::words>(from + offset, bytes);
     return load_odd<Machine, Wire::words>(from + offset, left < bytes ? static_cast<int>(left) : bytes);
@@ -119,7 +119,7 @@ constexpr void store_cut_packet(std::uint64_t to, const Words<Wire::words>& valu
   if (offset >= size) return;
   const auto left = static_cast<std::int64_t>(size - offset);
   const auto bytes = Wire::bytes(position);
-  if constexpr (Wire::lanes > 1) {
+  if constexpr (Wire::threads > 1) {
     if (left >= bytes) return store_split<Machine>(to + offset, value, bytes);
     store_odd<Machine, Wire::words>(to + offset, value, static_cast<int>(left));
   } else {

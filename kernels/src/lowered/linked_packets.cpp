@@ -16,9 +16,9 @@ template <class Wire>
 constexpr bool is_sent_by(PacketWire wire) {
   const auto line = line_of(wire);
   std::int64_t data = 0;
-  for (int position = 0; position < Wire::lanes; ++position) data += Wire::bytes(static_cast<std::uint32_t>(position));
-  const auto next = Wire::start(static_cast<std::uint32_t>(Wire::lanes));
-  return line.packets == Wire::lanes && line.data == data && static_cast<std::uint64_t>(line.data) == next;
+  for (int position = 0; position < Wire::threads; ++position) data += Wire::bytes(static_cast<std::uint32_t>(position));
+  const auto next = Wire::start(static_cast<std::uint32_t>(Wire::threads));
+  return line.packets == Wire::threads && line.data == data && static_cast<std::uint64_t>(line.data) == next;
 }
 static_assert(packet_bytes == sizeof(device::Words<4>));
 static_assert(is_sent_by<device::LlWire>(PacketWire::ll) && is_sent_by<device::Ll128Wire>(PacketWire::ll128));

@@ -12,7 +12,7 @@ namespace p2plab::device {
 template <int Blocks, int Threads>
 struct RowCluster : RowGpuMachine<> {
   static constexpr bool one_row = true;
-  static_assert(Blocks * Threads <= row_lanes && Blocks <= 32);
+  static_assert(Blocks * Threads <= row_strands && Blocks <= 32);
   static constexpr std::uint32_t own_threads() { return Threads > 0 ? static_cast<std::uint32_t>(Threads) : GpuMachine<>::threads(); }
   static constexpr std::uint32_t warps() { return Blocks * own_threads() / 32; }
 
@@ -45,7 +45,7 @@ struct RowCluster : RowGpuMachine<> {
 
   template <int, int Sums>
   static constexpr float row_sum(const float (&mine)[Sums], std::uint32_t room) {
-    static_assert(Sums == 1, "a thread has one lane");
+    static_assert(Sums == 1, "a thread has one strand");
     auto sum = mine[0];
     unroll<5>([&](auto i) { sum = sum + other_lane(sum, 16 >> i); });
     sum = exchanged(sum, room);
@@ -58,21 +58,21 @@ struct RowCluster : RowGpuMachine<> {
   }
 
  private:
-  /// Gives a warp's number to all blocks; of lane i that of warp i, 0 where there is none.
+  /// Gives a warp's number to all blocks; of thread i that of warp i, 0 where there is none.
   static constexpr float exchanged(float mine, std::uint32_t room) {
-    const auto lane = own_thread() % 32;
+    const auto in_warp = own_thread() % 32;
     const auto here = room + thread() / 32 * 4;
     const auto arrival = room + row_room_notes;
-    if (lane < Blocks) {
+    if (in_warp < Blocks) {
       NV_IF_TARGET(NV_PROVIDES_SM_90,
                    (asm volatile("{ .reg .b32 there, barrier; mapa.shared::cluster.u32 there, %0, %2; mapa.shared::cluster.u32 barrier, %1, %2; "
                                  "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [there], %3, [barrier]; }" ::"r"(here),
-                                 "r"(arrival), "r"(lane), "r"(__builtin_bit_cast(std::uint32_t, mine))
+                                 "r"(arrival), "r"(in_warp), "r"(__builtin_bit_cast(std::uint32_t, mine))
                                  : "memory");))
     }
     while (!arrived(arrival)) {
     }
-    return lane < warps() ? load_shared(room + lane * 4) : 0.0F;
+    return in_warp < warps() ? load_shared(room + in_warp * 4) : 0.0F;
   }
   static constexpr bool arrived(std::uint32_t arrival) {
     std::uint32_t done = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What rows (rows/worker.h) ask of a Machine, on the CPU: blocks of one thread, which has all lanes. Sums are those of GPUs, bit by bit.
+// What rows (rows/worker.h) ask of a Machine, on the CPU: blocks of one thread, which has all strands. Sums are those of GPUs, bit by bit.
 #pragma once
 
 #include <array>
@@ -48,7 +48,7 @@ struct RowCpu : Base {
   template <int Threads, int Sums>
   static float row_sum(const float (&mine)[Sums], std::uint32_t) {
     static_assert(Threads == 1, "blocks have one thread");
-    return sum_of_lanes(mine, Sums);
+    return sum_of_strands(mine, Sums);
   }
   template <int Threads>
   static float row_max(float mine, std::uint32_t) {
@@ -74,13 +74,13 @@ struct RowCpu : Base {
   static void store_float(std::uint64_t address, float value) { std::memcpy(reinterpret_cast<void*>(address), &value, sizeof value); }
   static void arrive(std::uint64_t counter) { __atomic_fetch_add(reinterpret_cast<std::uint32_t*>(counter), 1U, __ATOMIC_ACQ_REL); }
 
-  /// Of the first `count` lanes, the rest being 0.
-  static float sum_of_lanes(const float* lane, int count) {
+  /// Of the first `count` strands, the rest being 0.
+  static float sum_of_strands(const float* strand, int count) {
     std::array<float, 32> warps{};
     for (int first = 0; first < count; first += 32) {
-      std::array<float, 32> lanes{};
-      for (int i = first; i < count && i < first + 32; ++i) lanes[static_cast<std::size_t>(i - first)] = lane[i];
-      warps[static_cast<std::size_t>(first / 32)] = by_halves(lanes);
+      std::array<float, 32> strands{};
+      for (int i = first; i < count && i < first + 32; ++i) strands[static_cast<std::size_t>(i - first)] = strand[i];
+      warps[static_cast<std::size_t>(first / 32)] = by_halves(strands);
     }
     return by_halves(warps);
   }

@@ -32,29 +32,29 @@ struct RowGpuMachine : GpuMachine<> {
     asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
   }
 
-  /// The sum over all lanes, in all threads of the block, in the order that worker.h says; `room` holds 32 words.
+  /// The sum over all strands, in all threads of the block, in the order that worker.h says; `room` holds 32 words.
   template <int Threads, int Sums>
   static constexpr float row_sum(const float (&mine)[Sums], std::uint32_t room) {
     constexpr std::uint32_t warps = Threads / 32;
-    const auto lane = thread() % 32;
+    const auto in_warp = thread() % 32;
     unroll<Sums>([&](auto k) {
       auto sum = mine[k];
       unroll<5>([&](auto i) { sum = sum + other_lane(sum, 16 >> i); });
-      if (lane == 0) store_shared(room + (k * warps + thread() / 32) * 4, sum);
+      if (in_warp == 0) store_shared(room + (k * warps + thread() / 32) * 4, sum);
     });
     sync();
-    auto sum = lane < Sums * warps ? load_shared(room + lane * 4) : 0.0F;
+    auto sum = in_warp < Sums * warps ? load_shared(room + in_warp * 4) : 0.0F;
     unroll<5>([&](auto i) { sum = sum + other_lane(sum, 16 >> i); });
     return sum;
   }
   template <int Threads>
   static constexpr float row_max(float mine, std::uint32_t room) {
     constexpr std::uint32_t warps = Threads / 32;
-    const auto lane = thread() % 32;
+    const auto in_warp = thread() % 32;
     const auto most = warp_max(mine);
-    if (lane == 0) store_shared(room + thread() / 32 * 4, most);
+    if (in_warp == 0) store_shared(room + thread() / 32 * 4, most);
     sync();
-    return warp_max(lane < warps ? load_shared(room + lane * 4) : 0.0F);
+    return warp_max(in_warp < warps ? load_shared(room + in_warp * 4) : 0.0F);
   }
   /// The largest of `Width` neighbouring threads, a power of two, which all come here.
   template <int Width, class Other>

@@ -7,7 +7,7 @@
 
 namespace p2plab::device {
 
-inline constexpr int row_lanes = 1024;
+inline constexpr int row_strands = 1024;
 
 /// Of what the threads that share a row exchange: three rooms in turn, of 32 numbers each and 16 bytes in which a Machine notes who has come.
 inline constexpr std::uint32_t row_rooms = 3;
@@ -51,8 +51,8 @@ struct RowShape {
   static constexpr bool whole = WholeOf;
   static constexpr int elements = 4 * Number::per_word;  // of a vector
   static constexpr int bytes = 4 / Number::per_word;     // of an element
-  static constexpr int lanes = row_lanes / threads;      // of a thread
-  static constexpr int sums = slots > 0 && slots < lanes ? slots : lanes;
+  static constexpr int strands = row_strands / threads;  // of a thread
+  static constexpr int sums = slots > 0 && slots < strands ? slots : strands;
   static constexpr int held = slots > 0 ? slots : 1;
 };
 

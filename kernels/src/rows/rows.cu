@@ -15,7 +15,7 @@ constexpr unsigned row_threads = 256;
 constexpr unsigned blocks_at_once = 3;  // of a multiprocessor, else it waits for memory (15 % at 8192 rows of 8192)
 constexpr unsigned sharing_blocks = 8;
 constexpr std::int64_t sharing_blocks_of_processor = 4;  // more do not gain (kernels/decisions/010)
-constexpr unsigned most_sharing_threads = row_lanes / sharing_blocks;
+constexpr unsigned most_sharing_threads = row_strands / sharing_blocks;
 
 template <class Number, int Slots, bool Whole>
 __global__ void __launch_bounds__(row_threads, blocks_at_once) rows(const __grid_constant__ args::EpilogueCall call) {
@@ -28,7 +28,7 @@ template <class Number>
 __global__ void __launch_bounds__(most_sharing_threads) shared_rows(const __grid_constant__ args::EpilogueCall call) {
   __shared__ alignas(16) float rooms[row_rooms * row_room_words];
   using Machine = RowCluster<sharing_blocks, 0>;
-  row_kernel<Machine, RowShape<Number, row_lanes, 1, true>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(rooms)));
+  row_kernel<Machine, RowShape<Number, row_strands, 1, true>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(rooms)));
 }
 
 using RowKernel = void (*)(args::EpilogueCall);

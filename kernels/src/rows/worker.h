@@ -2,8 +2,8 @@
 // Rows of a complete sum, a thread block a row: residual added, normed, converted to float8, as p2plab/program/epilogue.h says. The same source runs
 // on GPUs and, with a Machine of one thread a block, on the CPU, with equal bits.
 //
-// Vectors of 16 bytes of a row belong in turn to `row_lanes` lanes, lanes to threads. Statistics are summed lane by lane in rising order, then 32
-// lanes, then 32 of those, always by halves: an order that does not depend on how many threads there are, nor in how many blocks.
+// Vectors of 16 bytes of a row belong in turn to `row_strands` strands, strands to threads. Statistics are summed strand by strand in rising order,
+// then 32 strands, then 32 of those, always by halves: an order that does not depend on how many threads there are, nor in how many blocks.
 #pragma once
 
 #include "rows/epilogue_args.h"
@@ -87,17 +87,17 @@ class RowWorker {
     return call_.normed != 0;
   }
 
-  /// body(slot, lane of the thread, vector) of this thread's vectors.
+  /// body(slot, strand of the thread, vector) of this thread's vectors.
   template <class Body>
   constexpr void each(Body&& body) const {
     if constexpr (Shape::slots > 0) {
       each_of<Shape::slots>([&](auto s) {
         const auto v = static_cast<std::uint32_t>(s * Shape::threads) + Machine::thread();
-        if (v < vectors_) body(s, s % Shape::lanes, v);
+        if (v < vectors_) body(s, s % Shape::strands, v);
       });
     } else {
-      for (std::uint32_t base = 0; base < vectors_; base += row_lanes) {
-        each_of<Shape::lanes>([&](auto k) {
+      for (std::uint32_t base = 0; base < vectors_; base += row_strands) {
+        each_of<Shape::strands>([&](auto k) {
           const auto v = base + static_cast<std::uint32_t>(k * Shape::threads) + Machine::thread();
           if (v < vectors_) body(0, k, v);
         });

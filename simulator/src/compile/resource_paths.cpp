@@ -59,7 +59,7 @@ bool ResourcePaths::counts(Traffic of, const Transfer& transfer) const {
     case Traffic::peers: return !transfer.host_memory;
     case Traffic::loads: return !transfer.host_memory && transfer.loads;
     case Traffic::stores: return !transfer.host_memory && !transfer.loads;
-    case Traffic::host_loads: return transfer.host_memory && transfer.loads && out_.costs.front().protocol != Protocol::copy;
+    case Traffic::host_loads: return transfer.host_memory && transfer.loads && out_.program_costs.front().protocol != Protocol::copy;
   }
   return true;
 }

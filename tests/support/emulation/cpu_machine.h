@@ -30,16 +30,16 @@ struct Cpu {
   static std::uint32_t blocks() { return place().blocks; }
   static void sync() {}
   static bool sync_any(bool mine) { return mine; }
-  template <int Lanes>
+  template <int Threads>
   static bool any(bool mine) {
-    static_assert(Lanes == 1, "blocks have one thread");
+    static_assert(Threads == 1, "blocks have one thread");
     return mine;
   }
-  template <int Lanes>
+  template <int Threads>
   static void converge() {
-    static_assert(Lanes == 1, "blocks have one thread");
+    static_assert(Threads == 1, "blocks have one thread");
   }
-  static constexpr std::uint32_t lanes = 1;
+  static constexpr std::uint32_t warp_threads = 1;
   static device::Words<4> next_lane(const device::Words<4>& mine) { return mine; }
   static void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 

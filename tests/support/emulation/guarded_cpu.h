@@ -25,17 +25,17 @@ struct Guard {
   std::atomic<int> narrow_stores = 0;  // of less than 16 bytes
 };
 
-/// Threads of a block of `Threads`, in groups of `Lanes`.
-template <int Lanes, int Threads>
+/// Threads of a block of `Threads`, in groups of `WarpThreads`.
+template <int WarpThreads, int Threads>
 struct GuardedCpu : Cpu {
-  static constexpr std::uint32_t lanes = Lanes;
+  static constexpr std::uint32_t warp_threads = WarpThreads;
   struct Group {
-    std::barrier<> turn{Lanes};
-    std::array<device::Words<4>, Lanes> given;
+    std::barrier<> turn{WarpThreads};
+    std::array<device::Words<4>, WarpThreads> given;
   };
   struct Block {
     Guard guard;
-    std::array<Group, Threads / Lanes> groups;
+    std::array<Group, Threads / WarpThreads> groups;
   };
   struct Here {
     Block* block = nullptr;
@@ -48,11 +48,11 @@ struct GuardedCpu : Cpu {
   static std::uint32_t thread() { return here().thread; }
   static std::uint32_t threads() { return Threads; }
   static device::Words<4> next_lane(const device::Words<4>& mine) {
-    if constexpr (Lanes == 1) return mine;
-    auto& group = here().block->groups.at(thread() / Lanes);
-    group.given.at(thread() % Lanes) = mine;
+    if constexpr (WarpThreads == 1) return mine;
+    auto& group = here().block->groups.at(thread() / WarpThreads);
+    group.given.at(thread() % WarpThreads) = mine;
     group.turn.arrive_and_wait();
-    const auto next = group.given.at((thread() + 1) % Lanes);
+    const auto next = group.given.at((thread() + 1) % WarpThreads);
     group.turn.arrive_and_wait();
     return next;
   }

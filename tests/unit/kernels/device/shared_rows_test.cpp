@@ -27,7 +27,7 @@ struct SharingCpu : RowMachine {
   static constexpr bool one_row = true;
   struct Room {
     std::barrier<> meeting{Blocks};
-    std::array<float, device::row_lanes> lanes{};
+    std::array<float, device::row_strands> strands{};
   };
   static Room*& rooms() {
     static thread_local Room* mine = nullptr;
@@ -37,20 +37,20 @@ struct SharingCpu : RowMachine {
   static std::uint32_t block() { return own_block() / Blocks; }
   static std::uint32_t blocks() { return RowMachine::blocks() / Blocks; }
 
-  // read(all lanes), where lane k * Blocks + thread is this thread's mine[k].
+  // read(all strands), where strand k * Blocks + thread is this thread's mine[k].
   template <class Read>
   static float exchanged(const float* mine, int count, Read&& read) {
     auto& room = rooms()[block()];
-    for (int k = 0; k < count; ++k) room.lanes[static_cast<std::size_t>(k * Blocks) + thread()] = mine[k];
+    for (int k = 0; k < count; ++k) room.strands[static_cast<std::size_t>(k * Blocks) + thread()] = mine[k];
     room.meeting.arrive_and_wait();
-    const float value = read(room.lanes.data());
+    const float value = read(room.strands.data());
     room.meeting.arrive_and_wait();
     return value;
   }
   template <int Threads, int Sums>
   static float row_sum(const float (&mine)[Sums], std::uint32_t) {
     static_assert(Threads == Blocks);
-    return exchanged(mine, Sums, [](const float* lanes) { return sum_of_lanes(lanes, Sums * Blocks); });
+    return exchanged(mine, Sums, [](const float* strands) { return sum_of_strands(strands, Sums * Blocks); });
   }
   static float largest(const float* values) { return *std::max_element(values, values + Blocks); }
   template <int Threads>

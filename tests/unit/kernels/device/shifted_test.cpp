@@ -170,7 +170,7 @@ TEST(ShiftedMoves, Divide) {
   }
 }
 
-// Lanes hand vectors to each other: blocks of two groups and a thread that belongs to none, rows that end anywhere.
+// Threads of a warp hand vectors to each other: blocks of two groups and a thread that belongs to none, rows that end anywhere.
 TEST(ShiftedMoves, AreRightByThreadsThatRunTogether) {
   using Block = GuardedCpu<4, 9>;
   constexpr std::int64_t group_rows = 4 * 8 * 16;
