@@ -180,7 +180,7 @@ TEST(CompareCommand, AReportBesideItselfDiffersInNothing) {
   EXPECT_EQ(p2plab("compare " + folder + " " + folder + " --fail-above 0%").exit, 0);
 }
 
-// Half of a GPU's lanes lost: over 3 % slower, and less than 500 %.
+// Half of a GPU's NVLinks lost: over 3 % slower, and less than 500 %.
 TEST(CompareCommand, TheExitCodeSaysWhetherAnythingIsSlowerByMoreThanAsked) {
   const auto config = test::scratch("lost.yaml");
   std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 2}\nmask: {links: [{between: [gpu0, nvswitch0], fraction: 0.5}]}\n"

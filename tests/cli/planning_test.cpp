@@ -208,7 +208,7 @@ TEST(PlanCommand, WithoutTimeGivesTheFirstPlanAndItsGap) {
   EXPECT_NE(json["reason"].get<std::string>().find("% of the bound"), std::string::npos) << json["reason"];
 }
 
-// Both quads of a DGX-1 have 18 lanes among themselves, 9 of which an all-reduce can fill each way: 4.5 lanes of 25 GB/s at each GPU.
+// Both quads of a DGX-1 have 18 NVLinks among themselves, 9 of which an all-reduce can fill each way: 4.5 NVLinks of 25 GB/s at each GPU.
 TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
   const auto json = json_of("place --topology dgx-v100 --gpus 4 --json");
   const auto& best = json["placements"].at(0);

@@ -14,7 +14,7 @@
 namespace p2plab::testing {
 
 struct WrittenAs {
-  Bandwidth lane = GBps(25);
+  Bandwidth link = GBps(25);
   int compute_capability = 90;
   std::vector<std::string> numa = {};  // names of NUMA nodes by socket, one or several (NPS): GPUs of a socket take them in turn
   int nics = 0;                        // rows and columns of network interfaces, SYS to all
@@ -22,7 +22,7 @@ struct WrittenAs {
   std::string gcn = {};                // AMD's: "gfx942"; then links of the kind `other` are xGMI
 };
 
-inline int lanes_between(const Topology& machine, Rank a, Rank b, Bandwidth lane, LinkKind kind = LinkKind::nvlink) {
+inline int links_between(const Topology& machine, Rank a, Rank b, Bandwidth each, LinkKind kind = LinkKind::nvlink) {
   std::int64_t direct = 0;
   std::int64_t switched = 0;
   const auto to_switch = [&](Rank rank) {
@@ -37,7 +37,7 @@ inline int lanes_between(const Topology& machine, Rank a, Rank b, Bandwidth lane
     if (link.to == machine.node_of(b) && link.kind == kind) direct += link.bandwidth.bytes_per_second();
   }
   switched = std::min(to_switch(a), to_switch(b));
-  return static_cast<int>((direct + switched) / lane.bytes_per_second());
+  return static_cast<int>((direct + switched) / each.bytes_per_second());
 }
 
 // By rank, the number of its host among the hosts; 0 where the machine has none.
@@ -70,7 +70,7 @@ inline std::string smi_text(const Topology& machine, const WrittenAs& as) {
   for (int a = 0; a < gpus; ++a) {
     text += "GPU" + std::to_string(a);
     for (int b = 0; b < gpus; ++b) {
-      const auto lanes = a == b ? 0 : lanes_between(machine, Rank{a}, Rank{b}, as.lane);
+      const auto lanes = a == b ? 0 : links_between(machine, Rank{a}, Rank{b}, as.link);
       const auto word = route_word(machine, routes, Rank{a}, Rank{b});
       text += a == b ? "\t X " : "\t" + (lanes > 0 ? "NV" + std::to_string(lanes) : word == "-" ? "SYS" : word);
     }
@@ -122,7 +122,7 @@ inline std::string nccl_text(const Topology& machine, const WrittenAs& as) {
               (amd ? "\" gcn=\"" + as.gcn : "") + "\">";
       int to_switch = 0;
       for (int b = 0; b < machine.ranks(); ++b) {
-        const auto lanes = g == b ? 0 : lanes_between(machine, Rank{g}, Rank{b}, as.lane, amd ? LinkKind::other : LinkKind::nvlink);
+        const auto lanes = g == b ? 0 : links_between(machine, Rank{g}, Rank{b}, as.link, amd ? LinkKind::other : LinkKind::nvlink);
         const bool hub = std::ranges::find(machine.nodes(), NodeKind::nvswitch, &Node::kind) != machine.nodes().end();
         if (hub)
           to_switch = std::max(to_switch, lanes);
@@ -147,7 +147,7 @@ inline MachineFacts facts_of(const Topology& machine, const WrittenAs& as, const
     NvmlGpu nvml{.bus_id = bus_of(g), .name = gpu, .compute_capability = as.compute_capability};
     int to_switch = 0;
     for (int b = 0; b < machine.ranks(); ++b) {
-      const auto lanes = g == b ? 0 : lanes_between(machine, Rank{g}, Rank{b}, as.lane);
+      const auto lanes = g == b ? 0 : links_between(machine, Rank{g}, Rank{b}, as.link);
       if (hub) to_switch = std::max(to_switch, lanes);
       for (int l = 0; l < lanes && !hub; ++l) nvml.links.push_back({static_cast<int>(nvml.links.size()), true, bus_of(b), "gpu"});
       if (g != b) facts.peers.push_back({g, b, true, true, 0});

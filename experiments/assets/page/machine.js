@@ -2,7 +2,7 @@
 // What was simulated of a chosen row: the machine with its load, its links over time, its thread blocks over time.
 "use strict";
 
-// Links of one sort that have less than the rest of it: a lane is lost, or a board is built so. They are drawn broken, with their rate.
+// Links of one sort that have less than the rest of it: an NVLink is lost, or a board is built so. They are drawn broken, with their rate.
 function slowerLinks(view) {
   // What more than half of a sort have; where nothing has, there is no such rest.
   const usual = (links) => { const gbps = d3.mode(links, (link) => link.gbps); return 2 * links.filter((link) => link.gbps === gbps).length > links.length ? gbps : 0; };

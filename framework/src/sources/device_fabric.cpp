@@ -40,14 +40,14 @@ std::string DeviceFabric::domain_of(std::size_t gpu) const {
   return device.compute_capability.value_or(0) >= 90 ? fmt::format("system {}", host.system) : host.machine;
 }
 
-Sourced DeviceFabric::rate(const Device& gpu, const DeviceLanes& lanes) const {
+Sourced DeviceFabric::rate(const Device& gpu, const DeviceLinks& links) const {
   const auto times = [&](Sourced one) {
-    for (auto* value : {&one.rate, &one.least, &one.most}) *value = Bandwidth::bytes_per_second(value->bytes_per_second() * lanes.count);
+    for (auto* value : {&one.rate, &one.least, &one.most}) *value = Bandwidth::bytes_per_second(value->bytes_per_second() * links.count);
     return one;
   };
   if (answers_.nvlink > Bandwidth{}) return times({answers_.nvlink, Origin::read, "--machine nvlink"});
-  if (gpu.lane) return times(*gpu.lane);
-  if (lanes.xgmi)
+  if (gpu.link_rate) return times(*gpu.link_rate);
+  if (links.xgmi)
     return times({xgmi_link(gpu.target_name), Origin::known, fmt::format("xGMI links of {}, AMD's data sheets", quoted(gpu.target_name))});
   if (const auto* model = known_gpu_model(answers_.gpu); model != nullptr && model->links > 0) {
     return times({GBps(model->link), Origin::known, fmt::format("table of GPUs: {}", model->title)});
@@ -63,18 +63,18 @@ DeviceFabric::Ends DeviceFabric::ends_of(std::size_t gpu) {
   Ends ends;
   const auto& device = tree_.devices[gpu];
   const auto& machine = tree_.hosts[static_cast<std::size_t>(device.host)].machine;
-  for (const auto& lanes : device.lanes) {
-    const auto value = rate(device, lanes);
-    const auto peer = by_bus_id_.find({machine, lanes.target});
+  for (const auto& links : device.fabric_links) {
+    const auto value = rate(device, links);
+    const auto peer = by_bus_id_.find({machine, links.target});
     if (peer != by_bus_id_.end() && peer->second != gpu) {
-      ends.direct.push_back({peer->second, value, lanes.xgmi});
-    } else if (lanes.target_class.starts_with("0x068001")) {
+      ends.direct.push_back({peer->second, value, links.xgmi});
+    } else if (links.target_class.starts_with("0x068001")) {
       join(ends.to_host, value);
-    } else if (lanes.target_class.starts_with("0x0680") || lanes.target.starts_with("fffffff")) {
+    } else if (links.target_class.starts_with("0x0680") || links.target.starts_with("fffffff")) {
       join(ends.to_switch, value);
     } else {
-      const auto why = peer != by_bus_id_.end() ? "itself" : fmt::format("{}, which is no GPU of this file", quoted(lanes.target));
-      warnings_.push_back(fmt::format("{} lanes of {} lead to {}: left out", lanes.count, name(gpu), why));
+      const auto why = peer != by_bus_id_.end() ? "itself" : fmt::format("{}, which is no GPU of this file", quoted(links.target));
+      warnings_.push_back(fmt::format("{} links of {} lead to {}: left out", links.count, name(gpu), why));
     }
   }
   std::ranges::stable_sort(ends.direct, {}, [&](const Direct& one) { return rank(one.peer); });

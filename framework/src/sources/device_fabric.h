@@ -39,7 +39,7 @@ class DeviceFabric {
     std::optional<Sourced> to_host;
   };
   Ends ends_of(std::size_t gpu);
-  Sourced rate(const Device& gpu, const DeviceLanes& lanes) const;
+  Sourced rate(const Device& gpu, const DeviceLinks& links) const;
   /// Switches of one NVLink domain are one node: those of a server, or of all servers whose GPUs NCCL found in one domain.
   std::string domain_of(std::size_t gpu) const;
   std::string name(std::size_t gpu) const;

@@ -27,7 +27,7 @@ struct Sourced {
 };
 
 /// NVLinks or xGMI links from a GPU to whatever has this bus id.
-struct DeviceLanes {
+struct DeviceLinks {
   std::string target;
   std::string target_class;  // PCI class; 0x068000: a switch, 0x068001: the host
   int count = 1;
@@ -42,7 +42,7 @@ struct Device {
   int host = 0;                      // index of the NUMA node it lies under
   int parent = -1;                   // index of the bridge it lies behind; -1: directly at the host
   double transfers = 0;              // GT/s of its PCIe link, 0 if not told
-  int width = 0;                     // lanes of it
+  int width = 0;                     // PCIe lanes of it
   std::optional<Sourced> pcie = {};  // towards its parent; none if the description does not tell
   bool on_pcie = true;               // false for a network interface without a PCI device
   bool has_gpu_element = false;
@@ -51,8 +51,8 @@ struct Device {
   int part = -1;  // of a GPU that is several ranks; these have one bus id
   std::optional<int> compute_capability = {};
   std::string target_name = {};  // AMD's "gcn"
-  std::vector<DeviceLanes> lanes = {};
-  std::optional<Sourced> lane = {};            // the rate of one lane, where something better than the capability tells it
+  std::vector<DeviceLinks> fabric_links = {};
+  std::optional<Sourced> link_rate = {};       // of one of them, where something better than the capability tells it
   std::optional<Sourced> chip_to_chip = {};    // to the host
   std::vector<std::string> peer_bridges = {};  // <pcilink>
   Bandwidth network = {};                      // all ports of a network interface together

@@ -124,11 +124,11 @@ class FactsGraph {
     const int capability = gpu.cuda != nullptr ? gpu.cuda->compute_capability : gpu.nvml->compute_capability;
     if (capability > 0) device.compute_capability = capability;
     place(device, gpu.pci, places);
-    std::map<std::pair<std::string, std::string>, int> lanes;
+    std::map<std::pair<std::string, std::string>, int> counts;
     for (const auto& link : gpu.nvml != nullptr ? gpu.nvml->links : std::vector<NvlinkFact>{}) {
-      if (link.active) ++lanes[{link.remote, goes_to_switch(link) ? "0x068000" : link.remote_kind == "cpu" ? "0x068001" : "0x030200"}];
+      if (link.active) ++counts[{link.remote, goes_to_switch(link) ? "0x068000" : link.remote_kind == "cpu" ? "0x068001" : "0x030200"}];
     }
-    for (const auto& [end, count] : lanes) device.lanes.push_back({end.first, end.second, count, false});
+    for (const auto& [end, count] : counts) device.fabric_links.push_back({end.first, end.second, count, false});
     machine.devices.push_back(std::move(device));
   }
 

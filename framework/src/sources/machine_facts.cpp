@@ -72,8 +72,8 @@ class Building {
 
   void compare_peers() {
     for (const auto& peer : facts_.peers) {
-      const auto lanes = nvlinks_between(gpus_, static_cast<std::size_t>(peer.from), static_cast<std::size_t>(peer.to));
-      if (lanes > 0 && !peer.access) {
+      const auto links = nvlinks_between(gpus_, static_cast<std::size_t>(peer.from), static_cast<std::size_t>(peer.to));
+      if (links > 0 && !peer.access) {
         disagree(fmt::format("NVML joins gpu{} and gpu{} by NVLink, but CUDA lets gpu{} not reach gpu{}'s memory: their way over NVLink is left out",
                              peer.from, peer.to, peer.from, peer.to));
       }

@@ -229,8 +229,8 @@ class XmlReader {
           device.chip_to_chip = Sourced{Bandwidth::bytes_per_second(std::int64_t{*rate} * *count * 1'000'000), Origin::read, filename_};
         continue;
       }
-      if (*count < 1) return at(child, fmt::format("<{}> has no lanes: its count is {}", name, *count));
-      device.lanes.push_back({lower(child.attribute("target").value()), child.attribute("tclass").value(), *count, name == "xgmi"});
+      if (*count < 1) return at(child, fmt::format("<{}> has no links: its count is {}", name, *count));
+      device.fabric_links.push_back({lower(child.attribute("target").value()), child.attribute("tclass").value(), *count, name == "xgmi"});
     }
     return {};
   }
@@ -257,7 +257,7 @@ void add_answered_nvlinks(DeviceTree& tree, const MachineAnswers& answers) {
     for (auto& device : tree.devices) {
       if (device.kind != DeviceKind::gpu) continue;
       if (model != nullptr && model->compute_capability > 0) device.compute_capability = model->compute_capability;
-      device.lanes.push_back({"fffffff:ff:ff.0", "0x068000", links, false});
+      device.fabric_links.push_back({"fffffff:ff:ff.0", "0x068000", links, false});
     }
   }
   tree.values.push_back(std::move(value));

@@ -113,7 +113,7 @@ class Picture {
     return {connection.kind, low, high};
   }
 
-  // A lane is lost, or the board is built so: less than most of its sort have. Where no bandwidth has the majority there is no such rest.
+  // An NVLink is lost, or the board is built so: less than most of its sort have. Where no bandwidth has the majority there is no such rest.
   bool lacks(const Connection& connection) const {
     const auto& counts = alike_.at(sort_of(connection));
     const auto usual = std::ranges::max_element(counts, {}, [](const auto& each) { return each.second; });

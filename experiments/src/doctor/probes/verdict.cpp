@@ -58,9 +58,9 @@ const std::vector<Kind>& kinds() {
        "",
        {{"look at pcie.*, acs.*, nvlink.* above; loads over PCIe may go by way of the host", ""}}},
       {"probe.one_way_slow", Severity::slow, "is slower than the way back", "", {{"nvidia-smi nvlink -e; lspci -vv (LnkSta) of both", ""}}},
-      {"probe.lane",
+      {"probe.link",
        Severity::slow,
-       "is slower than pairs with the same links: a lane may be lost",
+       "is slower than pairs with the same links: an NVLink may be lost",
        "",
        {{"nvidia-smi nvlink -s; lspci -vv (LnkSta)", ""}}},
       {"probe.collapse",
@@ -158,7 +158,7 @@ class Judging {
       return note("probe.one_way_slow", record, measured("back", back->outcome.rate.gbps()));
     if (links > 0 && rate < least_share * links) return note("probe.slow", record, measured("links allow", links));
     if (const auto like = median_of_like(probe, links); rate < least_of_like * like)
-      note("probe.lane", record, measured("the middle of pairs alike", like));
+      note("probe.link", record, measured("the middle of pairs alike", like));
   }
 
   double median_of_like(const PairProbe& probe, double links) const {

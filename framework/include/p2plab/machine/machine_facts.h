@@ -52,7 +52,7 @@ struct PciFact {
   std::string device_class = {};  // as "0x030200"
   std::string vendor = {};        // as "0x10de"
   std::string speed = {};         // as "32.0 GT/s PCIe"
-  int width = 0;                  // lanes; 0: not told
+  int width = 0;                  // PCIe lanes; 0: not told
   int numa = -1;
   std::string device = {};  // as "0x2335"
 };

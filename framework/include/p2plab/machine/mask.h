@@ -11,7 +11,7 @@
 namespace p2plab {
 
 /// A connection that is gone, wholly or in part. Without `fraction` and `bandwidth` all links between the two nodes go; with one of them only
-/// that share, or that much, of their bandwidth: of two lanes with 50 GB/s in all, one lost is `fraction` 0.5 or `bandwidth` 25 GB/s.
+/// that share, or that much, of their bandwidth: of two NVLinks with 50 GB/s in all, one lost is `fraction` 0.5 or `bandwidth` 25 GB/s.
 struct LostLink {
   std::string from;
   std::string to;

@@ -19,7 +19,7 @@ struct Imported {
 };
 
 /// Reads an NCCL topology file (NCCL_TOPO_DUMP_FILE, NCCL_TOPO_FILE; also RCCL's). NVLinks get their nominal data rate of one direction:
-/// 25 GB/s a lane (compute capability 6.x: 20, 8.6: 14.0625, from 10.0 on: 50), where NCCL calculates with less; xGMI links 46 GB/s
+/// 25 GB/s an NVLink (compute capability 6.x: 20, 8.6: 14.0625, from 10.0 on: 50), where NCCL calculates with less; xGMI links 46 GB/s
 /// (gfx90a: 50, gfx94x: 64). All NVSwitches of a server are one node, as in NCCL, and all of an NVLink domain of several servers. Several `<gpu>` in
 /// one `<pci>` are ranks that share a GPU's links. Where NVLinks join all GPUs, PCIe, hosts and NICs carry nothing and are left out; else PCIe links
 /// get lanes times transfer rate, net of line coding, and NUMA nodes become sockets, joined at NCCL's figures for the CPU. GPUs come by host and
@@ -27,8 +27,8 @@ struct Imported {
 /// expanded.
 Result<Imported> import_nccl_xml(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
 
-/// Reads the text of `nvidia-smi topo -m` or `-mp`, and the matrix of `-p2p` after it if there is one. NV# is a number of lanes: of each pair if GPUs
-/// are joined directly, of each GPU if they are joined by NVSwitches. GPUs that NV# joins all to all are taken as switched if their lanes to all
+/// Reads the text of `nvidia-smi topo -m` or `-mp`, and the matrix of `-p2p` after it if there is one. NV# is a number of NVLinks: of each pair if
+/// GPUs are joined directly, of each GPU if they are joined by NVSwitches. GPUs that NV# joins all to all are taken as switched if their lanes to all
 /// others together exceed what the GPU has (18 if it is not known), or if a pair has 8 lanes or more in a group of three or more; otherwise as
 /// direct. The PCIe part is built from words and numbers of NUMA nodes and CPUs together: PIX, PSB and PXB share a switch; PHB, NODE and equal
 /// numbers a socket; of more than two NUMA nodes a socket has several; where neither words nor numbers tell, that is said. Network interfaces change

@@ -18,7 +18,7 @@ std::optional<Bandwidth> pcie_rate(double gigatransfers, int lanes);
 /// The transfers per second of a PCIe generation, 1 to 6; 0 for others.
 double transfers_of_generation(int generation);
 
-/// NVLink, one direction, data rate of one lane by compute capability (70, 80, 90, ...): 20 GB/s for 6.x, 14.0625 for 8.6, 25 up to 9.x, 50
+/// NVLink, one direction, data rate of one by compute capability (70, 80, 90, ...): 20 GB/s for 6.x, 14.0625 for 8.6, 25 up to 9.x, 50
 /// from 10.0 on (NVIDIA's data sheets: 160, 112.5, 300 to 900, 1800 GB/s in both directions over 4, 4, 6 to 18, 18 lanes).
 Bandwidth nvlink_lane(int compute_capability);
 

@@ -173,9 +173,9 @@ class RocmTree {
                    : Sourced{rate, Origin::assumed, fmt::format("the text does not name the GPU, as of {}", (*model)->title), "gpu", least, upper};
     };
     if (named) tree_.model = *model;
-    auto lane = sourced(GBps((*model)->link), GBps(46), GBps(76.8));
+    auto link_rate = sourced(GBps((*model)->link), GBps(46), GBps(76.8));
     if (const int told = told_rate(); told > 0 && !named) {
-      lane = {GBps(told / 1000.0), Origin::read, fmt::format("{}, table of bandwidths", filename_)};
+      link_rate = {GBps(told / 1000.0), Origin::read, fmt::format("{}, table of bandwidths", filename_)};
     } else if (told > 0 && std::abs(told / 1000.0 - (*model)->link) > 0.01 * (*model)->link) {
       tree_.warnings.push_back(
           fmt::format("the table of bandwidths says {:.4g} GB/s of an xGMI link, the table of GPUs {:.4g}, which counts (--machine nvlink={:.4g})",
@@ -192,9 +192,9 @@ class RocmTree {
                  .dev = static_cast<int>(a),
                  .rank = static_cast<int>(a),
                  .target_name = std::string{(*model)->target}};
-      gpu.lane = lane;
+      gpu.link_rate = link_rate;
       for (std::size_t b = 0; b < gpus_; ++b) {
-        if (const auto count = direct(a, b); count > 0) gpu.lanes.push_back({fmt::format("gpu{}", b), "0x038000", count, true});
+        if (const auto count = direct(a, b); count > 0) gpu.fabric_links.push_back({fmt::format("gpu{}", b), "0x038000", count, true});
         tree_.words.push_back(a == b ? "X" : cell("link type", a, b));
       }
       tree_.devices.push_back(std::move(gpu));

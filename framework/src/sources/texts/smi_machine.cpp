@@ -22,7 +22,7 @@ struct Island {
   std::vector<std::size_t> gpus;
   bool switched = false;
   int most_per_pair = 0;
-  int most_per_gpu = 0;  // lanes to all others together
+  int most_per_gpu = 0;  // NVLinks to all others together
 };
 
 std::string bus_id(std::size_t gpu) { return fmt::format("gpu{}", gpu); }
@@ -70,14 +70,14 @@ class SmiTreeBuilder {
   }
 
  private:
-  int lanes(std::size_t a, std::size_t b) const { return matrix_.cells[a][b].lanes; }
+  int nvlinks(std::size_t a, std::size_t b) const { return matrix_.cells[a][b].nvlinks; }
   SmiPath path(std::size_t a, std::size_t b) const { return matrix_.cells[a][b].path; }
 
   void find_islands() {
     Sets joined(matrix_.gpus);
     for (std::size_t a = 0; a < matrix_.gpus; ++a) {
       for (std::size_t b = 0; b < a; ++b) {
-        if (lanes(a, b) > 0) joined.join(a, b);
+        if (nvlinks(a, b) > 0) joined.join(a, b);
       }
     }
     std::map<std::size_t, Island> by_first;
@@ -93,9 +93,9 @@ class SmiTreeBuilder {
     for (const auto a : island.gpus) {
       int total = 0;
       for (const auto b : island.gpus) {
-        complete = complete && (a == b || lanes(a, b) > 0);
-        total += lanes(a, b);
-        island.most_per_pair = std::max(island.most_per_pair, lanes(a, b));
+        complete = complete && (a == b || nvlinks(a, b) > 0);
+        total += nvlinks(a, b);
+        island.most_per_pair = std::max(island.most_per_pair, nvlinks(a, b));
       }
       island.most_per_gpu = std::max(island.most_per_gpu, total);
     }
@@ -105,10 +105,10 @@ class SmiTreeBuilder {
     island.switched = answers_.nvswitch.value_or(complete && island.gpus.size() > 2 && (too_many || no_board_has_it));
     const int needed = island.switched ? island.most_per_pair : island.most_per_gpu;
     if (needed > available)
-      tree_.warnings.push_back(fmt::format("GPU{} has {} lanes, more than the {} expected", island.gpus.front(), needed, available));
+      tree_.warnings.push_back(fmt::format("GPU{} has {} NVLinks, more than the {} expected", island.gpus.front(), needed, available));
     if (model_ == nullptr && !answers_.nvswitch && !island.switched && complete && island.gpus.size() == 3 && island.most_per_pair == 6) {
       tree_.values.push_back({.what = "NVLink",
-                              .value = "three GPUs joined directly, 6 lanes a pair",
+                              .value = "three GPUs joined directly, 6 NVLinks a pair",
                               .origin = Origin::assumed,
                               .source = "three V100 behind NVSwitches look the same",
                               .key = "nvswitch"});
@@ -146,7 +146,7 @@ class SmiTreeBuilder {
     if (own == nullptr || answers_.pcie > Bandwidth{}) return pcie();
     return pcie_of_model(*own, {pcie_rate(*own), Origin::known, fmt::format("table of GPUs: {}", own->title)});
   }
-  Sourced lane() const { return known_or_guessed(GBps(model_->link), GBps(needed_ > 12 ? 25 : 14.0625), GBps(needed_ > 12 ? 50 : 25)); }
+  Sourced link_rate() const { return known_or_guessed(GBps(model_->link), GBps(needed_ > 12 ? 25 : 14.0625), GBps(needed_ > 12 ? 50 : 25)); }
 
   // One switch for GPUs that share a single bridge, one above it for those that several bridges join.
   void add_bridges() {
@@ -197,17 +197,17 @@ class SmiTreeBuilder {
                .dev = static_cast<int>(i),
                .rank = static_cast<int>(i)};
     if (model_->compute_capability > 0) gpu.compute_capability = model_->compute_capability;
-    gpu.lane = lane();
+    gpu.link_rate = link_rate();
     if (model_->chip_to_chip > 0) gpu.chip_to_chip = known_or_guessed(GBps(model_->chip_to_chip), {}, {});
     for (const auto& island : islands_) {
       if (std::ranges::find(island.gpus, i) == island.gpus.end()) continue;
-      // A GPU that has lost a lane shows fewer to everybody; the others show fewer to it alone.
+      // A GPU that has lost an NVLink shows fewer to everybody; the others show fewer to it alone.
       int most = 0;
       for (const auto b : island.gpus) {
-        most = std::max(most, lanes(i, b));
-        if (!island.switched && lanes(i, b) > 0) gpu.lanes.push_back({bus_id(b), "0x030200", lanes(i, b), false});
+        most = std::max(most, nvlinks(i, b));
+        if (!island.switched && nvlinks(i, b) > 0) gpu.fabric_links.push_back({bus_id(b), "0x030200", nvlinks(i, b), false});
       }
-      if (island.switched) gpu.lanes.push_back({"fffffff:ff:ff.0", "0x068000", most, false});
+      if (island.switched) gpu.fabric_links.push_back({"fffffff:ff:ff.0", "0x068000", most, false});
     }
     if (const auto left = lanes_to_cpu(i); left > 0)
       gpu.chip_to_chip = {GBps(left * model_->link), Origin::known, "POWER8 and 9: the NVLinks that lead to no GPU lead to the CPU"};
@@ -219,7 +219,7 @@ class SmiTreeBuilder {
     const auto cpu = answers_.cpu.empty() ? nullptr : *find_cpu_generation(answers_.cpu);
     if (!named_ || cpu == nullptr || !(cpu->names.starts_with("power8") || cpu->names.starts_with("power9"))) return 0;
     int shown = 0;
-    for (std::size_t other = 0; other < matrix_.gpus; ++other) shown += lanes(gpu, other);
+    for (std::size_t other = 0; other < matrix_.gpus; ++other) shown += nvlinks(gpu, other);
     return std::max(model_->links - shown, 0);
   }
 
@@ -242,7 +242,7 @@ class SmiTreeBuilder {
     if (!named_ || model_->links == 0 || matrix_.gpus < 2) return;
     std::vector<std::string> without;
     for (std::size_t i = 0; i < matrix_.gpus; ++i) {
-      const bool shows = std::ranges::any_of(matrix_.cells[i], [](const SmiCell& one) { return one.lanes > 0; });
+      const bool shows = std::ranges::any_of(matrix_.cells[i], [](const SmiCell& one) { return one.nvlinks > 0; });
       if (!shows && lanes_to_cpu(i) == 0) without.push_back(bus_id(i));
     }
     note_fewer_nvlinks();
@@ -259,7 +259,7 @@ class SmiTreeBuilder {
     for (const auto& island : islands_) {
       for (const auto gpu : island.gpus) {
         int shown = 0;
-        for (const auto peer : island.gpus) shown = island.switched ? std::max(shown, lanes(gpu, peer)) : shown + lanes(gpu, peer);
+        for (const auto peer : island.gpus) shown = island.switched ? std::max(shown, nvlinks(gpu, peer)) : shown + nvlinks(gpu, peer);
         if (shown < model_->links && lanes_to_cpu(gpu) == 0) fewer[shown].push_back(bus_id(gpu));
       }
     }

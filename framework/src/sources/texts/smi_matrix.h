@@ -17,7 +17,7 @@ enum class SmiPath { self, nvlink, pix, pxb, phb, node, sys };
 
 struct SmiCell {
   SmiPath path = SmiPath::sys;
-  int lanes = 0;  // of nvlink
+  int nvlinks = 0;  // of nvlink
   std::string word = {};
 };
 

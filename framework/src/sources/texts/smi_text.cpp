@@ -236,16 +236,16 @@ class SmiReader {
 
   Result<SmiCell> read_cell(const Word& word) const {
     if (word.text.starts_with("NV")) {
-      int lanes = 0;
+      int nvlinks = 0;
       const auto* last = word.text.data() + word.text.size();
-      const auto [end, fault] = std::from_chars(word.text.data() + 2, last, lanes);
-      if (fault == std::errc{} && end == last && lanes > 0 && lanes <= 1000) return SmiCell{SmiPath::nvlink, lanes, {}};
+      const auto [end, fault] = std::from_chars(word.text.data() + 2, last, nvlinks);
+      if (fault == std::errc{} && end == last && nvlinks > 0 && nvlinks <= 1000) return SmiCell{SmiPath::nvlink, nvlinks, {}};
     }
     auto path = from_name<SmiPath>("connection", word.text, words);
     if (path) return SmiCell{*path, 0, {}};
     auto error = std::move(path).error();
     error.where = locate(text_, word.at, filename_);
-    error.notes.back() += ", NV and a number of lanes";
+    error.notes.back() += ", NV and a number of NVLinks";
     return error;
   }
 
@@ -254,7 +254,7 @@ class SmiReader {
       for (std::size_t b = 0; b < a; ++b) {
         const auto& x = matrix_.cells[a][b];
         const auto& y = matrix_.cells[b][a];
-        if (x.path != y.path || x.lanes != y.lanes) {
+        if (x.path != y.path || x.nvlinks != y.nvlinks) {
           return Error{ErrorCode::invalid_input, fmt::format("{} to {} differs from {} to {}", columns_[a], columns_[b], columns_[b], columns_[a]),
                        SourceLocation{filename_}};
         }

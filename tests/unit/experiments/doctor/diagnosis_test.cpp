@@ -48,13 +48,13 @@ TEST(Doctor, ComplainsOfNoHealthyMachine) {
 // Presets as NVML, CUDA and sysfs would tell of them: nothing is said but that settings were not read, and one lost NVLink is seen on each.
 TEST(Doctor, ComplainsOfNoPresetButOfItsLostNvlink) {
   const std::vector<std::tuple<std::string, testing::WrittenAs, std::string>> presets{
-      {"dgx-p100", {.lane = GBps(20), .compute_capability = 60}, "Tesla P100-SXM2-16GB"},
+      {"dgx-p100", {.link = GBps(20), .compute_capability = 60}, "Tesla P100-SXM2-16GB"},
       {"dgx-v100", {.compute_capability = 70}, "Tesla V100-SXM2-32GB"},
       {"dgx-2", {.compute_capability = 70}, "Tesla V100-SXM3-32GB"},
       {"dgx-a100", {.compute_capability = 80}, "NVIDIA A100-SXM4-80GB"},
       {"hgx-h100", {}, "NVIDIA H100 80GB HBM3"},
       {"hgx-h200:gpus=4", {}, "NVIDIA H200"},
-      {"hgx-b200", {.lane = GBps(50), .compute_capability = 100}, "NVIDIA B200"}};
+      {"hgx-b200", {.link = GBps(50), .compute_capability = 100}, "NVIDIA B200"}};
   for (const auto& [preset, as, gpu] : presets) {
     auto facts = testing::facts_of(*resolve_topology(preset), as, gpu);
     const auto healthy = diagnose(facts);

@@ -143,7 +143,7 @@ TEST(Verdict, ALaneLostInBothDirectionsIsSlowerThanPairsAlike) {
   for (const auto& [from, to] : {std::pair{1, 2}, {2, 1}}) faults.push_back({Kind::slow, PairAccess::stores, from, to, 0.8});
   const auto found = doctor::judge(probed(faults), machine(), all_granted);
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].name, "probe.lane");
+  EXPECT_EQ(found[0].name, "probe.link");
 }
 
 TEST(Verdict, BothDirectionsFarBelowTheLinksAreSlow) {

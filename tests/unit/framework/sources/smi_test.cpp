@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The text of nvidia-smi topo -m becomes a graph; NV# behind NVSwitches counts lanes of a GPU, not of a pair.
+// The text of nvidia-smi topo -m becomes a graph; NV# behind NVSwitches counts NVLinks of a GPU, not of a pair.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -74,17 +74,17 @@ TEST(Smi, AGpuWithoutPcieLeavesTheRateOfNicsOpen) {
 }
 
 TEST(Smi, EqualLanesBetweenAllPairsAreDirectOnlyIfAGpuHasSoMany) {
-  EXPECT_EQ(count(machine(uniform(8, "NV12")), NodeKind::nvswitch), 1);  // A100: 84 lanes do not exist
+  EXPECT_EQ(count(machine(uniform(8, "NV12")), NodeKind::nvswitch), 1);  // A100: 84 NVLinks do not exist
   EXPECT_EQ(count(machine(uniform(16, "NV6")), NodeKind::nvswitch), 1);  // DGX-2
-  EXPECT_EQ(count(machine(uniform(3, "NV8")), NodeKind::nvswitch), 1);   // three A800: no board joins three GPUs by 8 lanes a pair
-  EXPECT_EQ(count(machine(uniform(4, "NV4")), NodeKind::nvswitch), 0);   // four A100 on one board: 12 lanes each
-  EXPECT_EQ(count(machine(uniform(4, "NV6")), NodeKind::nvswitch), 0);   // four H100 on one board: 18 lanes each
-  EXPECT_EQ(count(machine(uniform(4, "NV2")), NodeKind::nvswitch), 0);   // four V100 on one board: 6 lanes each
+  EXPECT_EQ(count(machine(uniform(3, "NV8")), NodeKind::nvswitch), 1);   // three A800: no board joins three GPUs by 8 NVLinks a pair
+  EXPECT_EQ(count(machine(uniform(4, "NV4")), NodeKind::nvswitch), 0);   // four A100 on one board: 12 NVLinks each
+  EXPECT_EQ(count(machine(uniform(4, "NV6")), NodeKind::nvswitch), 0);   // four H100 on one board: 18 NVLinks each
+  EXPECT_EQ(count(machine(uniform(4, "NV2")), NodeKind::nvswitch), 0);   // four V100 on one board: 6 NVLinks each
   EXPECT_EQ(count(machine(uniform(2, "NV4")), NodeKind::nvswitch), 0);   // a bridge
   EXPECT_EQ(capacity(machine(uniform(2, "NV18")), 0, 1), GBps(450));     // a pair, or two of a switched machine: the same
   EXPECT_EQ(capacity(machine(uniform(4, "NV4")), 0, 1), GBps(100));
   EXPECT_EQ(capacity(machine(uniform(2, "NV4")), 0, 1), GBps(56.25));  // RTX 3090, A6000
-  // Named, three V100 of a DGX-2 have too few lanes for a direct triangle.
+  // Named, three V100 of a DGX-2 have too few NVLinks for a direct triangle.
   EXPECT_EQ(count(machine(uniform(3, "NV6")), NodeKind::nvswitch), 0);
   EXPECT_EQ(count(machine(uniform(3, "NV6"), {.gpu = "v100"}), NodeKind::nvswitch), 1);
 }
@@ -169,7 +169,7 @@ TEST(Smi, FaultsNameTheirPlace) {
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0\t X \n"), "x.txt:2:1: error: the row of 'GPU0' has 1 cells, 2 expected\n  GPU0\t X \n  ^\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 X PIXX\n"),
             "x.txt:2:8: error: unknown connection 'PIXX'\n  GPU0 X PIXX\n         ^\nnote: did you mean 'PIX'?\n"
-            "note: known: X, PIX, PSB, PXB, PHB, NODE, SYS, SOC, NV and a number of lanes\n");
+            "note: known: X, PIX, PSB, PXB, PHB, NODE, SYS, SOC, NV and a number of NVLinks\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 X NV0\n").substr(0, 43), "x.txt:2:8: error: unknown connection 'NV0'\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU1 X PIX\n"), "x.txt:2:1: error: expected the row of 'GPU0', found 'GPU1'\n  GPU1 X PIX\n  ^\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 PIX X\n"), "x.txt:2:6: error: X stands on the diagonal, and only there\n  GPU0 PIX X\n       ^\n");

@@ -30,22 +30,22 @@ struct Written {
 
 const std::vector<Written>& machines() {
   static const std::vector<Written> all{
-      {"dgx-p100", {.lane = GBps(20), .compute_capability = 60}, {.gpu = "p100"}},
+      {"dgx-p100", {.link = GBps(20), .compute_capability = 60}, {.gpu = "p100"}},
       {"dgx-v100", {.compute_capability = 70}, {.gpu = "v100"}},
       {"dgx-2", {.compute_capability = 70}, {.gpu = "v100"}},
       {"dgx-a100", {.compute_capability = 80}, {.gpu = "a100"}},
       {"hgx-h100", {}, {.gpu = "h100"}},
       {"hgx-h200:gpus=4", {}, {.gpu = "h200"}},
       {"hgx-h200", {}, {.gpu = "h200"}},
-      {"hgx-b200", {.lane = GBps(50), .compute_capability = 100}, {.gpu = "b200"}},
+      {"hgx-b200", {.link = GBps(50), .compute_capability = 100}, {.gpu = "b200"}},
       {"dgx-h100", {}, {.gpu = "h100"}},
       {"dgx-h200", {}, {.gpu = "h200"}},
-      {"dgx-b200", {.lane = GBps(50), .compute_capability = 100}, {.gpu = "b200"}},
+      {"dgx-b200", {.link = GBps(50), .compute_capability = 100}, {.gpu = "b200"}},
       {"hgx-a100", {.compute_capability = 80}, {.gpu = "a100"}},
-      {"nvl72", {.lane = GBps(50), .compute_capability = 100}, {.gpu = "gb200"}},
-      {"nvl72:gpus=8", {.lane = GBps(50), .compute_capability = 100}, {.gpu = "gb200"}},
-      {"nvlink-pairs", {.lane = GBps(14.0625), .compute_capability = 86}, {.gpu = "a6000", .pcie = GBps(24)}, false},
-      {"nvlink-quads", {.lane = GBps(25)}, {.gpu = "h200nvl", .pcie = GBps(48), .socket_link = GBps(38.4)}, false},
+      {"nvl72", {.link = GBps(50), .compute_capability = 100}, {.gpu = "gb200"}},
+      {"nvl72:gpus=8", {.link = GBps(50), .compute_capability = 100}, {.gpu = "gb200"}},
+      {"nvlink-pairs", {.link = GBps(14.0625), .compute_capability = 86}, {.gpu = "a6000", .pcie = GBps(24)}, false},
+      {"nvlink-quads", {.link = GBps(25)}, {.gpu = "h200nvl", .pcie = GBps(48), .socket_link = GBps(38.4)}, false},
       {"pcie-server", {}, {.gpu = "l40s", .pcie = GBps(24), .socket_link = GBps(19.2)}, false},
       {"pcie-server:gpus=4,switches=0,sockets=1", {}, {.gpu = "l40s", .pcie = GBps(24)}, false}};
   return all;
@@ -142,7 +142,7 @@ TEST(WrittenMachines, AreTheSameReadFromRecordedFacts) {
 
 // What a file says of GPU 100 of a machine that has four is a mistake in it, named with its line.
 TEST(RecordedFacts, NamePairsOfGpusThatAreThere) {
-  const auto good = testing::facts_of(*resolve_topology("hgx-h200:gpus=4"), {.lane = GBps(25)}, "h200");
+  const auto good = testing::facts_of(*resolve_topology("hgx-h200:gpus=4"), {.link = GBps(25)}, "h200");
   ASSERT_FALSE(good.peers.empty());
   const auto said = [&](int from, int to) {
     auto facts = good;
@@ -158,8 +158,8 @@ TEST(RecordedFacts, NamePairsOfGpusThatAreThere) {
 }
 
 TEST(WrittenMachines, AmdsAreTheSameReadFromNcclsXml) {
-  for (const auto& machine : {Written{"mi250x", {.lane = GBps(50), .gcn = "gfx90a"}, {.gpu = "mi250x"}},
-                              Written{"mi300x", {.lane = GBps(64), .gcn = "gfx942"}, {.gpu = "mi300x"}}}) {
+  for (const auto& machine : {Written{"mi250x", {.link = GBps(50), .gcn = "gfx90a"}, {.gpu = "mi250x"}},
+                              Written{"mi300x", {.link = GBps(64), .gcn = "gfx942"}, {.gpu = "mi300x"}}}) {
     const auto preset = *resolve_topology(machine.preset);
     const auto back = import_nccl_xml(testing::nccl_text(preset, machine.as), "x.xml", machine.answers);
     ASSERT_TRUE(back) << machine.preset << describe(back.error());
