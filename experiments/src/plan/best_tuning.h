@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The form of a plan that is predicted fastest.
+// Which protocol, blocks per lane and slices a plan runs with (its form): those that are predicted fastest.
 #pragma once
 
 #include <functional>

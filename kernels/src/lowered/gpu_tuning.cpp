@@ -74,7 +74,7 @@ bool has_one_destination(const Schedule& schedule) {
   return true;
 }
 
-// Bytes of the largest chunk up to which packets without flags are the fastest, on four and on two H200s: above, the landing areas cost more than
+// Bytes of the largest chunk up to which Lamport is the fastest, on four and on two H200s: above, the landing areas cost more than
 // signals.
 Bytes lamport_limit(const Schedule& schedule) {
   const auto kind = schedule.collective().kind;

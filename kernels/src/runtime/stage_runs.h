@@ -34,7 +34,7 @@ class StageRuns {
   Status exchange(std::size_t stage, const Carriers& carriers, void* stream) const;
   /// After the end of runs: device_failure if a kernel gave up waiting.
   Status state() const;
-  /// "3 stages; slices with signals; 8 blocks of 512 threads".
+  /// "3 stages; simple; 8 blocks of 512 threads".
   std::string describe() const;
 
  private:

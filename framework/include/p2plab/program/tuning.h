@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The form in which a plan runs: suggested by the planner, chosen by the tuner.
+// The form in which a plan runs: protocol, blocks, slices. Suggested by the planner; CONTRIBUTING.md, "Who decides", names the files.
 #pragma once
 
 #include <cstdint>

@@ -101,7 +101,7 @@ class Operation {
   Status state() const;
   /// What the kernel of `rank` notes of its steps; without lanes: it notes none.
   NotedItems noted(Rank rank) const;
-  /// "packets, data as its own flag; 8 blocks of 128 threads".
+  /// "lamport packets; 8 blocks of 128 threads".
   std::string describe() const;
 
  private:

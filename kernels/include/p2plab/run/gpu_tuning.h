@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a plan runs best on GPUs that reach each other over NVLink: protocol, blocks per lane, slices.
+// Which protocol, blocks per lane and slices a plan runs with on GPUs that reach each other over NVLink.
 #pragma once
 
 #include "p2plab/program/program.h"
@@ -10,8 +10,8 @@
 namespace p2plab {
 
 /// By the collective, the size of the largest chunk, its alignment and the number of lanes, from measurements on two and four H200s
-/// (kernels/README.md): packets whose data is its own flag where that is possible, else packets with flags, up to where slices with signals are
-/// faster; of as many blocks as fill a GPU. `proof` is of the schedule: programs too long for code of their own
+/// (kernels/README.md): Lamport where that is possible, else LL or LL128, up to where `simple` is faster; of as many blocks as
+/// fill a GPU. `proof` is of the schedule: programs too long for code of their own
 /// (kernels/src/lowered/specialise.h) take packets only while they are small.
 Tuning gpu_tuning(const Schedule& schedule, const Proof& proof, const Payload& payload);
 

@@ -37,8 +37,8 @@ Status SliceRun::launch(Rank rank, const args::CallJournal& journal, device::Str
 }
 
 std::string SliceRun::describe() const {
-  const auto* how = choice_.shifts ? "slices with signals, unaligned" : "slices with signals";
-  if (choice_.bulk) how = "slices with signals, by bulk copies";
+  const auto* how = choice_.shifts ? "simple, unaligned" : "simple";
+  if (choice_.bulk) how = "simple, by bulk copies";
   return fmt::format("{}; {} blocks of {} threads", how, ranks_[device_set_.own()].blocks, shape_.threads);
 }
 
