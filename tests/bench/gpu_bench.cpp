@@ -128,8 +128,8 @@ Result<Measurement> run(Executors& executors, const Topology& topology, const Ro
   if (!plan) return plan.error();
   const auto proof = verify(topology, routes, plan->schedule, {.in_place = what.in_place});
   if (!proof) return proof.error();
-  const auto suited = spec.staged ? staged_gpu_tuning : gpu_tuning;
-  const auto tuning = spec.tuned ? suited(plan->schedule, *proof, what.payload) : spec.tuning;
+  const auto tuning_of = spec.staged ? staged_gpu_tuning : gpu_tuning;
+  const auto tuning = spec.tuned ? tuning_of(plan->schedule, *proof, what.payload) : spec.tuning;
   const auto program = lower(plan->schedule, *proof, what.payload, tuning, PeerAccess(topology, routes));
   if (!program) return program.error();
   const auto executor = executors.get(spec.executor);

@@ -88,8 +88,7 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
   auto ops = parse_bench_ops(a.op);
   if (!ops) return std::move(ops).error();
   options.ops = *std::move(ops);
-  if (a.root < 0 || a.root >= ranks)
-    return Error{ErrorCode::invalid_input, fmt::format("root {} is not there: the ranks are 0 to {}", a.root, ranks - 1)};
+  if (a.root < 0 || a.root >= ranks) return Error{ErrorCode::invalid_input, fmt::format("root {} is out of range 0..{}", a.root, ranks - 1)};
   options.root = Rank{a.root};
   options.registration = static_cast<Registration>(a.registration);
   options.staged = a.staged;

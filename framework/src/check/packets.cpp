@@ -70,7 +70,7 @@ class PacketChecker {
         const auto& item = packets_.ranks[r][i];
         for (const auto& to : item.destinations) {
           if (!is_landing(to)) continue;
-          if (to.message < 0 || to.message >= std::ssize(packets_.messages)) return fail(r, i, item, "sends a message that is not there");
+          if (to.message < 0 || to.message >= std::ssize(packets_.messages)) return fail(r, i, item, "sends a message that does not exist");
           auto& sender = senders_[static_cast<std::size_t>(to.message)];
           if (sender.rank >= 0)
             return fail(r, i, item, fmt::format("sends message {}, as rank {}, item {} does", to.message, sender.rank, sender.item));
@@ -112,7 +112,7 @@ class PacketChecker {
     if (operand.place == PacketPlace::token) return reads && item.is_token() ? "" : "uses the token as data";
     if (operand.rank.value < 0 || operand.rank.value >= program_.ranks()) return fmt::format("names rank {}", operand.rank.value);
     if (is_landing(operand)) {
-      if (operand.message < 0 || operand.message >= std::ssize(packets_.messages)) return "names a message that is not there";
+      if (operand.message < 0 || operand.message >= std::ssize(packets_.messages)) return "names a message that does not exist";
       const auto& message = packets_.messages[static_cast<std::size_t>(operand.message)];
       const auto sender = senders_[static_cast<std::size_t>(operand.message)];
       if (sender.rank < 0) return fmt::format("waits for message {}, which nobody sends", operand.message);

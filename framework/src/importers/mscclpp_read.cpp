@@ -149,7 +149,7 @@ class PlanReader : public PlanFileHead {
     } else {
       place.buffer = buffer_type(text(json, "type"));
     }
-    if (place.rank.index() >= gpus.size()) fail("a remote buffer of a rank that is not there");
+    if (place.rank.index() >= gpus.size()) fail("a remote buffer of a rank that does not exist");
     // In place, the input lies in the output: there it is named, so that it may be written.
     if (!mistake && in_place && place.buffer == 'i' && collective == CollectiveKind::all_reduce) place.buffer = 'o';
     if (!mistake && in_place && place.buffer == 'i' && collective == CollectiveKind::all_gather)

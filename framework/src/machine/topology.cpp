@@ -148,7 +148,7 @@ namespace {
 Status check_sources(const MachineSources& sources, std::size_t links, std::size_t ranks) {
   for (const auto& value : sources.values) {
     const auto missing = [&](LinkId link) { return link.value < 0 || link.index() >= links; };
-    if (std::ranges::any_of(value.links, missing)) return bad(fmt::format("the source of {} names a link that is not there", value.what));
+    if (std::ranges::any_of(value.links, missing)) return bad(fmt::format("the source of {} names a link that does not exist", value.what));
   }
   if (!sources.words.empty() && sources.words.size() != ranks * ranks) return bad("the words between ranks are of another number of ranks");
   return {};
@@ -171,7 +171,7 @@ Status check_node(const Node& node) {
 
 Status check_link(const Link& link, std::span<const Node> nodes) {
   const auto known = [&](NodeId id) { return id.value >= 0 && id.index() < nodes.size(); };
-  if (!known(link.from) || !known(link.to)) return bad("a link joins a node that is not there");
+  if (!known(link.from) || !known(link.to)) return bad("a link joins a node that does not exist");
   const auto name = fmt::format("link {} -> {}", nodes[link.from.index()].name, nodes[link.to.index()].name);
   if (link.from == link.to) return bad(fmt::format("{} joins a node to itself", name));
   if (link.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("{} has a bandwidth that is not above zero", name));
@@ -199,7 +199,7 @@ Status check_group(const LinkGroup& group, std::size_t links) {
   if (group.links.empty()) return bad(fmt::format("group '{}' has no links", group.name));
   if (group.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("group '{}' has a bandwidth that is not above zero", group.name));
   for (const auto link : group.links) {
-    if (link.value < 0 || link.index() >= links) return bad(fmt::format("group '{}' names a link that is not there", group.name));
+    if (link.value < 0 || link.index() >= links) return bad(fmt::format("group '{}' names a link that does not exist", group.name));
   }
   auto sorted = group.links;
   std::ranges::sort(sorted);

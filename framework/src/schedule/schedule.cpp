@@ -148,7 +148,7 @@ Status check_chunks(const Schedule& s) {
     const auto& chunk = s.chunks()[i];
     if (chunk.block < 0 || static_cast<std::size_t>(chunk.block) >= covered.size()) {
       return Error{ErrorCode::invalid_input,
-                   fmt::format("chunk {} belongs to block {}, which is not there (blocks: {})", i, chunk.block, covered.size())};
+                   fmt::format("chunk {} belongs to block {}, which does not exist (blocks: {})", i, chunk.block, covered.size())};
     }
     if (chunk.weight == 0 || chunk.channel < 0) return Error{ErrorCode::invalid_input, fmt::format("chunk {} has weight 0 or a negative channel", i)};
     covered[static_cast<std::size_t>(chunk.block)] = true;
@@ -179,7 +179,7 @@ Status check_step(const Schedule& s, std::size_t index) {
   }
   for (const auto route : step.routes) {
     if (route != default_route && (route.value < 0 || route.index() >= s.route_count()))
-      return bad_step(index, fmt::format("names route {}, which is not there", route.value));
+      return bad_step(index, fmt::format("names route {}, which does not exist", route.value));
   }
   return {};
 }
@@ -202,7 +202,8 @@ Status check_image(const Schedule& s, const ScheduleImage& image, std::size_t in
     return bad_image(index, fmt::format("must give all {} routes, or none", s.route_count()));
   for (std::size_t k = 0; k < image.routes.size(); ++k) {
     const auto to = image.routes[k];
-    if (to.value < 0 || to.index() >= s.route_count()) return bad_image(index, fmt::format("moves route {} to {}, which is not there", k, to.value));
+    if (to.value < 0 || to.index() >= s.route_count())
+      return bad_image(index, fmt::format("moves route {} to {}, which does not exist", k, to.value));
     if (index == 0 && to.index() != k) return bad_image(index, fmt::format("is the base and may not move route {}", k));
   }
   return {};

@@ -55,7 +55,7 @@ std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const 
   std::vector<NodeId> passed{place};
   for (std::size_t i = 0; i < links.size(); ++i) {
     if (links[i].value < 0 || links[i].index() >= topology_.links().size())
-      return fmt::format("route {} names link {}, which is not there", route.value, links[i].value);
+      return fmt::format("route {} names link {}, which does not exist", route.value, links[i].value);
     const auto& link = topology_.link(links[i]);
     if (link.from != place)
       return fmt::format("route {} breaks before its link {} ({} -> {})", route.value, i, topology_.node(link.from).name,

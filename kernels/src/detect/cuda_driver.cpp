@@ -7,7 +7,7 @@ namespace p2plab {
 
 Result<CudaFunctions> CudaFunctions::load() {
   detect::Library library("libcuda.so.1");
-  if (!library.loaded()) return Error{ErrorCode::no_device, "libcuda.so.1 is not there: NVIDIA's driver is not installed"};
+  if (!library.loaded()) return Error{ErrorCode::no_device, "libcuda.so.1 was not found: NVIDIA's driver is not installed"};
   CudaFunctions cuda{.init = library.find<int(unsigned)>("cuInit"),
                      .device_count = library.find<int(int*)>("cuDeviceGetCount"),
                      .device = library.find<int(int*, int)>("cuDeviceGet"),

@@ -8,7 +8,7 @@ namespace p2plab {
 Result<NvmlFunctions> NvmlFunctions::load() {
   using Unknown = NvmlFunctions::Device;
   detect::Library library("libnvidia-ml.so.1");
-  if (!library.loaded()) return Error{ErrorCode::no_device, "libnvidia-ml.so.1 is not there: NVIDIA's driver is not installed"};
+  if (!library.loaded()) return Error{ErrorCode::no_device, "libnvidia-ml.so.1 was not found: NVIDIA's driver is not installed"};
   NvmlFunctions nvml{.init = library.find<int()>("nvmlInit_v2"),
                      .shutdown = library.find<int()>("nvmlShutdown"),
                      .driver_version = library.find<int(char*, unsigned)>("nvmlSystemGetDriverVersion"),

@@ -132,7 +132,7 @@ std::string answer_words(int code) {
 
 Result<NvmlQuestions> NvmlQuestions::load() {
   detect::Library library("libnvidia-ml.so.1");
-  if (!library.loaded()) return Error{ErrorCode::no_device, "libnvidia-ml.so.1 is not there: NVIDIA's driver is not installed"};
+  if (!library.loaded()) return Error{ErrorCode::no_device, "libnvidia-ml.so.1 was not found: NVIDIA's driver is not installed"};
   using Place = NvmlFunctions::PciInfo;
   NvmlQuestions all{.init = library.find<int()>("nvmlInit_v2"),
                     .shutdown = library.find<int()>("nvmlShutdown"),

@@ -16,7 +16,7 @@ namespace p2plab::device {
 template <class Machine, bool Recorded = true>
 class JournalMark {
  public:
-  /// Asks for what runs before left of this call: they had ended before the kernel before this one began, so this need not wait for that one.
+  /// Asks for what earlier runs left of this call: they had ended before the preceding kernel began, so this need not wait for that one.
   constexpr explicit JournalMark(const args::CallJournal& journal) {
     if constexpr (!Recorded) return;
     const bool mine = Machine::block() == 0 && Machine::thread() == 0;

@@ -28,7 +28,7 @@ constexpr bool repeat(std::uint32_t count, Body&& body) {
   }
 }
 
-/// What a kernel notes of its call, and where. To be made before the kernel before this one has ended.
+/// What a kernel notes of its call, and where. To be made while the preceding kernel runs (programmatic dependent launch).
 template <class Machine, class Tables>
 struct CallNotes {
   args::CallJournal journal;

@@ -155,7 +155,7 @@ void file_there(const Patient& patient, const std::string& variable, const std::
   // A recorded machine's files are elsewhere: whether they are there is known only on it.
   const auto* read = patient.find(variable, reading::environment);
   if (read == nullptr || read->source.find("no such file") == std::string::npos) return;
-  complaints.add(about(patient, variable, Severity::fault, fmt::format("the file {} is not there: NCCL goes on without it, or stops", value),
+  complaints.add(about(patient, variable, Severity::fault, fmt::format("the file {} does not exist: NCCL goes on without it, or stops", value),
                        "not known: what it was to bring"));
 }
 

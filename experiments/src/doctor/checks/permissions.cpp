@@ -22,7 +22,7 @@ void look_at_files(const Patient& patient, Complaints& complaints) {
                                         "everybody on the machine may then use the GPU"};
     complaints.add({.finding = {.name = absent ? "permissions.absent" : "permissions.denied",
                                 .severity = Severity::fault,
-                                .what = fmt::format("{} {}", one.subject, absent ? "is not there" : "may not be read and written by this user"),
+                                .what = fmt::format("{} {}", one.subject, absent ? "does not exist" : "may not be read and written by this user"),
                                 .no_worth = "not known: its GPU, or all of them, cannot be used",
                                 .evidence = {evidence_of(one)},
                                 .remedies = {remedy}}});

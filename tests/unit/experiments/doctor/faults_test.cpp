@@ -65,7 +65,7 @@ Break refuse_all(const std::string& status) {
 const std::vector<Fault>& faults() {
   static const std::vector<Fault> all{
       {"driver.nvml", "l40s_sockets",
-       [](MachineFacts& facts) { facts.nvml.clear(), facts.nvml_missing = "libnvidia-ml.so.1 is not there", facts.driver = ""; }},
+       [](MachineFacts& facts) { facts.nvml.clear(), facts.nvml_missing = "libnvidia-ml.so.1 was not found", facts.driver = ""; }},
       {"driver.nouveau", "rtx4090", of_machine(reading::nouveau, "1")},
       {"driver.versions", "hgx_h100", of_machine(reading::driver_module, "535.104.05")},
       {"permissions.denied", "l40s_sockets", [](MachineFacts& facts) { set_reading(facts, "/dev/nvidia-uvm", reading::usable, "0"); }},

@@ -152,7 +152,7 @@ TEST(Folding, NamesWhatIsWrongWithAnImage) {
   EXPECT_EQ(fault_of(edit), "image 3: must give all 4 ranks");
   edit = good;
   edit.images[3].routes[1] = RouteId{4};
-  EXPECT_EQ(fault_of(edit), "image 3: moves route 1 to 4, which is not there");
+  EXPECT_EQ(fault_of(edit), "image 3: moves route 1 to 4, which does not exist");
   edit = good;
   edit.images.pop_back();
   EXPECT_EQ(fault_of(edit), "8 chunks cannot be divided among 3 images");

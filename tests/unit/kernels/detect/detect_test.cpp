@@ -142,13 +142,13 @@ TEST(BuildMachine, SourcesThatContradictEachOtherAreShown) {
 }
 
 TEST(BuildMachine, WithoutGpuTheErrorSaysWhatLacksAndHowToGoOn) {
-  MachineFacts facts{.nvml_missing = "libnvidia-ml.so.1 is not there", .cuda_missing = "libcuda.so.1 is not there"};
+  MachineFacts facts{.nvml_missing = "libnvidia-ml.so.1 was not found", .cuda_missing = "libcuda.so.1 was not found"};
   facts.pci.push_back({.bus_id = bus(6), .device_class = gpu_class, .vendor = "0x10de"});
   const auto detected = build_machine(facts);
   ASSERT_FALSE(detected);
   EXPECT_EQ(detected.error().code, ErrorCode::no_device);
   const auto text = describe(detected.error());
-  for (const char* words : {"libnvidia-ml.so.1 is not there", "libcuda.so.1 is not there",
+  for (const char* words : {"libnvidia-ml.so.1 was not found", "libcuda.so.1 was not found",
                             "1 GPUs of NVIDIA are on PCIe, so their driver is what lacks", "nvidia-smi topo -m", "hgx-h200:gpus=4"}) {
     EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
   }
