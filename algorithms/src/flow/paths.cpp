@@ -32,7 +32,11 @@ struct PathColumn {
 class FlowProgram {
  public:
   FlowProgram(const Topology& topology, const FlowProblem& problem, const std::vector<Automorphism>& group)
-      : topology_(topology), target_(problem.target), group_(group), capacities_(topology, group), hops_(topology, all_gpus(topology), false, group) {
+      : topology_(topology),
+        target_(problem.target),
+        group_(group),
+        capacities_(topology, group),
+        hops_(topology, all_gpus(topology), TreeDirection::from_root, group) {
     for (const auto& [from, to, weight] : problem.demands) {
       if (hops_.representatives()[from.index()] != from.value) continue;
       const auto size = std::ranges::count(hops_.representatives(), from.value);

@@ -60,7 +60,8 @@ class ForestPlanner final : public Planner {
     }
     // A tree from each root at least, and sums go along each of its edges in a step of their own.
     if (auto fault = up && !rooted(kind) ? too_long_by_pairs("forest", collective, context) : std::nullopt) return *std::move(fault);
-    ForestRequest request{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
+    ForestRequest request{
+        .members = collective.members, .weights = weights_of(collective, *flow), .direction = TreeDirection::towards_root, .trees = *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
     if (ending) request.stop = ending;
@@ -72,7 +73,7 @@ class ForestPlanner final : public Planner {
     Result<Forest> out = Forest{};
     if (up) in = find_forest(topology, request);
     if (!in) return std::move(in).error();
-    request.towards_root = false;
+    request.direction = TreeDirection::from_root;
     if (down) out = find_forest(topology, request);
     if (!out) return std::move(out).error();
     if (up && down) use_both_ways(topology, request, *in, *out);

@@ -34,8 +34,8 @@ ForestProblem problem_on(const Topology& topology, const Topology& machine, cons
   problem.vertices = static_cast<int>(machine.nodes().size());
   for (std::size_t l = 0; l < machine.links().size(); ++l) {
     const auto& link = machine.links()[l];
-    const auto from = request.towards_root ? link.to : link.from;
-    const auto to = request.towards_root ? link.from : link.to;
+    const auto from = is_inwards(request.direction) ? link.to : link.from;
+    const auto to = is_inwards(request.direction) ? link.from : link.to;
     problem.arcs.push_back({from.value, to.value, link.bandwidth.bytes_per_second(), {names[l]}});
   }
   problem.trees.assign(static_cast<std::size_t>(problem.vertices), 0);
@@ -69,7 +69,7 @@ struct Attempt {
 };
 
 Collective collective_of(const ForestRequest& request, const std::vector<Rank>& members) {
-  Collective collective{.kind = request.towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
+  Collective collective{.kind = is_inwards(request.direction) ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
   for (const auto rank : members) {
     const auto place = static_cast<std::size_t>(std::ranges::find(request.members, rank) - request.members.begin());
     collective.shares.push_back(place < request.weights.size() ? request.weights[place] : 0);
@@ -83,7 +83,7 @@ Result<Attempt> attempt(const Topology& topology, const ForestRequest& request, 
   for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology.nodes()[n].kind != NodeKind::gpu;
   for (const auto rank : members) keep[topology.node_of(rank).index()] = true;
   std::vector<LinkId> names;
-  auto machine = LinkOnlyTopology{topology, request.towards_root}.make(keep, names);
+  auto machine = LinkOnlyTopology{topology, request.direction}.make(keep, names);
   if (!machine) return std::move(machine).error();
   auto best = bound(*machine, collective_of(request, members));
   if (!best) return std::move(best).error();
@@ -113,10 +113,10 @@ TreeList along_data(TreeList list) {
   return list;
 }
 
-Forest forest_of(const ForestProblem& problem, bool towards_root) {
+Forest forest_of(const ForestProblem& problem, TreeDirection direction) {
   Forest forest{pack_trees(problem), 0, 0, 1};
   for (const auto& tree : forest.list.trees) forest.height = std::max(forest.height, height(tree));
-  if (towards_root) forest.list = along_data(std::move(forest.list));
+  if (is_inwards(direction)) forest.list = along_data(std::move(forest.list));
   return forest;
 }
 
@@ -145,17 +145,17 @@ std::optional<PackedForest> pack_from(const Topology& topology, const PackingReq
 
 // Weighted trees of little height, if a linear program finds some that reach what cuts allow.
 std::optional<Forest> height_limited_forest(const Topology& topology, const ForestRequest& request, const Attempt& best) {
-  PackingRequest packing{.terminals = {}, .weights = {}, .towards_root = request.towards_root, .target = 1 / best.seconds, .stop = request.stop};
+  PackingRequest packing{.terminals = {}, .weights = {}, .direction = request.direction, .target = 1 / best.seconds, .stop = request.stop};
   packing.previous = request.previous;
   packing.fold = request.fold;
   const auto collective = collective_of(request, best.members);
   for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
   packing.weights = collective.shares;
-  if (LinkOnlyTopology{topology, request.towards_root}.shared()) {
+  if (LinkOnlyTopology{topology, request.direction}.shared()) {
     // The cuts of a plan that shares budgets out blindly say little: ask what the best sharing allows, where nothing is kept in host memory.
     if (best.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
     TreeDemand demand{.receivers = {}, .senders = {}, .weights = weights_by_node(topology, request), .hosts_copy = false};
-    (request.towards_root ? demand.senders : demand.receivers) = packing.terminals;
+    (is_inwards(request.direction) ? demand.senders : demand.receivers) = packing.terminals;
     const auto shares = best_tree_shares(topology, demand);
     if (!shares || shares->rate <= 0) return std::nullopt;
     packing.target = shares->rate * (1 - solver_tolerance);
@@ -171,7 +171,7 @@ std::optional<Forest> height_limited_forest(const Topology& topology, const Fore
   // Among so many nothing better follows: the best so far, its gap stated.
   const auto least = members <= most_packed ? 1 - 1e-9 : (members <= most_irregular ? worth_having : 0);
   if (!packed || packed->share < (request.stop() ? worth_nothing : least)) return std::nullopt;
-  auto list = request.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  auto list = is_inwards(request.direction) ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(list), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
 }
 
@@ -185,7 +185,7 @@ std::optional<ForestsBothWays> exact_both_ways(const Topology& topology) {
   auto in = without_switches(std::move(problems->in));
   auto out = without_switches(std::move(problems->out));
   if (!in || !out) return std::nullopt;
-  return ForestsBothWays{forest_of(*in, true), forest_of(*out, false), problems->seconds_per_byte};
+  return ForestsBothWays{forest_of(*in, TreeDirection::towards_root), forest_of(*out, TreeDirection::from_root), problems->seconds_per_byte};
 }
 
 // The members alone, or with all other GPUs as relays, whichever is faster.
@@ -220,8 +220,8 @@ Result<Forest> spanning_forest(const Topology& topology, const ForestRequest& re
       return spanning_forest(topology, few);
     }
   }
-  if (request.trees == 0 && LinkOnlyTopology{topology, request.towards_root}.shared()) {
-    auto chosen = one_way_problem(topology, weights_by_node(topology, request), request.towards_root);
+  if (request.trees == 0 && LinkOnlyTopology{topology, request.direction}.shared()) {
+    auto chosen = one_way_problem(topology, weights_by_node(topology, request), request.direction);
     if (chosen && chosen->seconds_per_weight < best->seconds * (1 - 1e-9)) {
       if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), request.members, 1};
     }
@@ -230,7 +230,7 @@ Result<Forest> spanning_forest(const Topology& topology, const ForestRequest& re
   auto direct = without_switches(std::move(best->problem));
   if (!direct)
     return Error{ErrorCode::unsupported, "forest found no way to share the switches' links among trees", std::nullopt, {"use ring or tree"}};
-  auto forest = forest_of(*direct, request.towards_root);
+  auto forest = forest_of(*direct, request.direction);
   forest.seconds_per_weight = seconds;
   forest.share = share;
   return forest;
@@ -246,7 +246,7 @@ std::optional<double> least_seconds(const Topology& topology, const ForestReques
 
 // Each tree through those of the other GPUs that suit it; none where nothing is found.
 std::optional<Forest> relayed_forest(const Topology& topology, const ForestRequest& request, double least) {
-  PackingRequest packing{.terminals = {}, .weights = {}, .towards_root = request.towards_root, .target = 1 / least, .stop = request.stop};
+  PackingRequest packing{.terminals = {}, .weights = {}, .direction = request.direction, .target = 1 / least, .stop = request.stop};
   for (int r = 0; r < topology.ranks(); ++r) {
     const auto place = std::ranges::find(request.members, Rank{r});
     packing.terminals.push_back(topology.node_of(Rank{r}).value);
@@ -255,7 +255,7 @@ std::optional<Forest> relayed_forest(const Topology& topology, const ForestReque
   }
   auto packed = pack_height_limited_trees(topology, packing);
   if (!packed) return std::nullopt;
-  auto list = request.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  auto list = is_inwards(request.direction) ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(list), packed->height, least / packed->share, 1};
 }
 
@@ -278,7 +278,7 @@ std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, 
   const auto target = request.best_rate * (1 - solver_tolerance);
   PackingRequest packing{.terminals = {},
                          .weights = {},
-                         .towards_root = false,
+                         .direction = TreeDirection::from_root,
                          .target = target,
                          .stop = request.stop,
                          .previous = request.previous,

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "forest/cuts/edge_disjoint_packing.h"
+#include "forest/direction.h"
 #include "p2plab/base/result.h"
 #include "p2plab/schedule/collective.h"
 
@@ -17,7 +18,7 @@ struct ForestRequest {
   std::vector<Rank> members;
   std::vector<std::int64_t> weights;
   /// In-trees: data runs from all members to the roots.
-  bool towards_root = false;
+  TreeDirection direction = TreeDirection::from_root;
   /// Trees for each unit of weight; 0: as many as the optimum needs.
   std::int64_t trees = 0;
   /// The same for machines that are too large and have too little symmetry; 0: the optimum there too.

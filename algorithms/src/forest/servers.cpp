@@ -36,7 +36,7 @@ class Parts {
     const auto [known, added] = forests_.try_emplace(part->shape);
     if (added) {
       if (forests_.size() > most_kinds) return false;
-      ForestRequest request{.members = {}, .weights = {}, .towards_root = request_.towards_root, .stop = request_.stop};
+      ForestRequest request{.members = {}, .weights = {}, .direction = request_.direction, .stop = request_.stop};
       for (int r = 0; r < part->topology.ranks(); ++r) request.members.emplace_back(r);
       request.weights.assign(request.members.size(), 1);
       request.fold = fold;

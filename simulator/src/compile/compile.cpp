@@ -23,7 +23,7 @@ void by_packets(ProgramCosts& costs) {
   costs.store.rate = costs.load.rate = costs.reduce.rate = 0;
 }
 
-// Streams of copies, each with kernels between them; a GPU's engines together are a resource of its own (machine_paths).
+// Streams of copies, each with kernels between them; a GPU's engines together are a resource of its own (resource_paths).
 void by_copies(ProgramCosts& costs, const Profile& profile) {
   costs.signal_peer = to_sim_time(profile.signal_peer).count();
   costs.read_request = 0;

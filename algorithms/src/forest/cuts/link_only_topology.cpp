@@ -6,11 +6,11 @@
 
 namespace p2plab {
 
-LinkOnlyTopology::LinkOnlyTopology(const Topology& topology, bool towards_root) : topology_(topology) {
+LinkOnlyTopology::LinkOnlyTopology(const Topology& topology, TreeDirection direction) : topology_(topology) {
   for (const auto& link : topology.links()) rates_.push_back(static_cast<double>(link.bandwidth.bytes_per_second()));
   for (const auto& shared : topology.limits().subspan(rates_.size())) limit(shared.links, static_cast<double>(shared.bandwidth.bytes_per_second()));
   // What one switch can pass on depends on its neighbours: once per switch on the longest chain is enough.
-  for (std::size_t i = 0; i < topology.nodes().size() && balance(towards_root); ++i) {
+  for (std::size_t i = 0; i < topology.nodes().size() && balance(direction); ++i) {
   }
 }
 
@@ -40,13 +40,13 @@ void LinkOnlyTopology::limit(std::span<const LinkId> links, double most) {
 }
 
 // A switch sends no more than it takes (takes no more than it sends, where data runs towards roots); true if something changed.
-bool LinkOnlyTopology::balance(bool towards_root) {
+bool LinkOnlyTopology::balance(TreeDirection direction) {
   bool changed = false;
   for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
     const NodeId id{static_cast<std::int64_t>(n)};
     if (topology_.node(id).kind == NodeKind::gpu) continue;
-    const auto more = towards_root ? topology_.in_links(id) : topology_.out_links(id);
-    const auto less = sum(towards_root ? topology_.out_links(id) : topology_.in_links(id));
+    const auto more = is_inwards(direction) ? topology_.in_links(id) : topology_.out_links(id);
+    const auto less = sum(is_inwards(direction) ? topology_.out_links(id) : topology_.in_links(id));
     if (sum(more) <= less * (1 + 1e-9)) continue;
     limit(more, less);
     changed = true;

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "forest/direction.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -12,8 +13,8 @@ namespace p2plab {
 /// Shares every budget out to its links in proportion, so that links alone bound what follows.
 class LinkOnlyTopology {
  public:
-  /// `towards_root`: switches take in no more than they send, else they send no more than they take in.
-  LinkOnlyTopology(const Topology& topology, bool towards_root);
+  /// Towards the root switches take in no more than they send, else they send no more than they take in.
+  LinkOnlyTopology(const Topology& topology, TreeDirection direction);
 
   /// Were there shared budgets?
   bool shared() const { return shared_; }
@@ -23,7 +24,7 @@ class LinkOnlyTopology {
  private:
   double sum(std::span<const LinkId> links) const;
   void limit(std::span<const LinkId> links, double most);
-  bool balance(bool towards_root);
+  bool balance(TreeDirection direction);
 
   const Topology& topology_;
   std::vector<double> rates_;

@@ -19,15 +19,15 @@ bool whole(const std::vector<double>& values, double scale) {
 }
 
 // One direction, `scale` trees per byte per second; capacities are rounded down after `slack` more.
-ForestProblem problem_of(const Topology& topology, const TreeShares& shares, double scale, double slack, bool towards_root) {
+ForestProblem problem_of(const Topology& topology, const TreeShares& shares, double scale, double slack, TreeDirection direction) {
   ForestProblem problem;
   problem.vertices = static_cast<int>(topology.nodes().size());
-  const auto& rates = towards_root ? shares.in : shares.out;
+  const auto& rates = is_inwards(direction) ? shares.in : shares.out;
   for (std::size_t l = 0; l < rates.size(); ++l) {
     const auto& link = topology.links()[l];
     const auto capacity = static_cast<std::int64_t>(std::floor(rates[l] * scale * slack + rounding));
     if (capacity == 0) continue;
-    const auto [from, to] = towards_root ? std::pair{link.to, link.from} : std::pair{link.from, link.to};
+    const auto [from, to] = is_inwards(direction) ? std::pair{link.to, link.from} : std::pair{link.from, link.to};
     problem.arcs.push_back({from.value, to.value, capacity, {LinkId{static_cast<std::int64_t>(l)}}});
   }
   problem.trees.assign(static_cast<std::size_t>(problem.vertices), 0);
@@ -42,7 +42,8 @@ ForestProblem problem_of(const Topology& topology, const TreeShares& shares, dou
 
 ForestPair pair_of(const Topology& topology, const TreeShares& shares, std::int64_t parts, double slack) {
   const auto scale = static_cast<double>(parts) / shares.rate;
-  ForestPair pair{problem_of(topology, shares, scale, slack, true), problem_of(topology, shares, scale, slack, false), 0, 0};
+  ForestPair pair{problem_of(topology, shares, scale, slack, TreeDirection::towards_root),
+                  problem_of(topology, shares, scale, slack, TreeDirection::from_root), 0, 0};
   pair.trees = pair.out.total();
   pair.seconds_per_byte = slack / shares.rate * static_cast<double>(parts) / static_cast<double>(std::max<std::int64_t>(pair.trees, 1));
   return pair;
@@ -84,16 +85,16 @@ std::optional<ForestPair> all_reduce_problems(const Topology& topology) {
   return pair_of(topology, *shares, most_parts, high);
 }
 
-std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, bool towards_root) {
+std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, TreeDirection direction) {
   TreeDemand demand;
   demand.hosts_copy = false;
-  auto& ends = towards_root ? demand.senders : demand.receivers;
+  auto& ends = is_inwards(direction) ? demand.senders : demand.receivers;
   for (int r = 0; r < topology.ranks(); ++r) ends.push_back(topology.node_of(Rank{r}).value);
   demand.weights = weights;
   const auto shares = best_tree_shares(topology, demand);
   if (!shares || shares->rate <= 0) return std::nullopt;
   const auto at = [&](std::int64_t parts, double slack) {
-    return problem_of(topology, *shares, static_cast<double>(parts) / shares->rate, slack, towards_root);
+    return problem_of(topology, *shares, static_cast<double>(parts) / shares->rate, slack, direction);
   };
   for (std::int64_t parts = 1; parts <= most_parts; ++parts) {
     if (auto problem = at(parts, 1); fits(problem)) return ForestShare{std::move(problem), 1 / shares->rate};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "forest/cuts/capacity_graph.h"
+#include "forest/direction.h"
 
 namespace p2plab {
 
@@ -27,6 +28,6 @@ struct ForestShare {
 };
 
 /// The problem of the best packing where groups, node limits or switches with more links out than in leave a choice of what to use.
-std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, bool towards_root);
+std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, TreeDirection direction);
 
 }  // namespace p2plab

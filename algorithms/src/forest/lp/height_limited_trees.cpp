@@ -15,11 +15,11 @@ constexpr int quick_size = 128;  // terminals up to which all ways to a tree are
 
 }  // namespace
 
-HeightLimitedTrees::HeightLimitedTrees(const Topology& topology, std::vector<int> terminals, bool towards_root,
+HeightLimitedTrees::HeightLimitedTrees(const Topology& topology, std::vector<int> terminals, TreeDirection direction,
                                        const std::vector<Automorphism>& group)
     : topology_(topology),
       terminals_(std::move(terminals)),
-      towards_root_(towards_root),
+      direction_(direction),
       group_(group),
       position_(topology.nodes().size(), -1),
       representative_(terminals_.size(), -1),

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "forest/direction.h"
 #include "p2plab/detail/symmetry.h"
 
 namespace p2plab {
@@ -14,7 +15,7 @@ namespace p2plab {
 class HeightLimitedTrees {
  public:
   /// `terminals` are NodeIds. With `towards_root`, trees run against the links. `group` maps terminals to terminals and outlives the trees.
-  HeightLimitedTrees(const Topology& topology, std::vector<int> terminals, bool towards_root, const std::vector<Automorphism>& group);
+  HeightLimitedTrees(const Topology& topology, std::vector<int> terminals, TreeDirection direction, const std::vector<Automorphism>& group);
 
   /// `prices` by link, the same within orbits of the group. Before the first `cheapest`.
   void set_prices(std::span<const double> prices);
@@ -61,7 +62,7 @@ class HeightLimitedTrees {
 
   const Topology& topology_;
   std::vector<int> terminals_;
-  bool towards_root_;
+  TreeDirection direction_;
   const std::vector<Automorphism>& group_;
   std::vector<int> position_;                 // by node, -1: no terminal
   std::vector<int> representative_;           // by position

@@ -38,8 +38,8 @@ void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
     const auto place = static_cast<std::size_t>(state);
     if (best[place] < std::pair{cost, links} || (at.value != start && topology_.node(at).kind == NodeKind::gpu)) continue;
     const auto before = at.value == start ? at : start_of(LinkId{last[place].link});
-    for (const auto id : towards_root_ ? topology_.in_links(at) : topology_.out_links(at)) {
-      const auto to = towards_root_ ? topology_.link(id).from : topology_.link(id).to;
+    for (const auto id : is_inwards(direction_) ? topology_.in_links(at) : topology_.out_links(at)) {
+      const auto to = is_inwards(direction_) ? topology_.link(id).from : topology_.link(id).to;
       if (to.value == start || to == before || (may_refuse_[at.index()] && refuses_passage(topology_, before, at, to))) continue;
       const auto next = to.index() + (may_refuse_[to.index()] && is_network(topology_.node(at).kind) ? nodes : 0);
       const std::pair there{cost + prices[id.index()], links + 1};
@@ -55,7 +55,7 @@ void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
 }
 
 // The end of a link from which trees grow over it.
-NodeId HeightLimitedTrees::start_of(LinkId id) const { return towards_root_ ? topology_.link(id).to : topology_.link(id).from; }
+NodeId HeightLimitedTrees::start_of(LinkId id) const { return is_inwards(direction_) ? topology_.link(id).to : topology_.link(id).from; }
 
 // The costs from a representative, by position, serve its images too.
 void HeightLimitedTrees::give_images(int from, const std::vector<double>& costs) {

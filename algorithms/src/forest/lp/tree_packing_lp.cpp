@@ -18,8 +18,7 @@ namespace p2plab {
 namespace {
 
 constexpr double enough = 1 - 1e-9, exactly = 1 - 1e-13, nothing = 1e-12;
-constexpr int warm_rounds = 6, most_rounds = 400, extra_height = 24;
-constexpr int most_idle_rounds = 12;                      // rounds without gain before trees may grow higher
+constexpr int warm_rounds = 6, most_rounds = 400, extra_height = 24, most_idle_rounds = 12;  // without gain, before trees may grow higher
 constexpr double hopeless = 1 - 1e-6;                     // no better prices will show that trees of this height reach the target
 constexpr double most_work = 3e7, most_total_work = 4e8;  // of one round, and of all: some ten seconds
 constexpr std::size_t most_roots = 64;
@@ -35,8 +34,9 @@ class TreePackingLp {
         group_(*images_),
         capacities_(topology, group_),
         both_(request.weights.empty()) {
-    for (const bool in : {true, false}) {
-      if (both_ || request.towards_root == in) growers_.push_back({in, HeightLimitedTrees{topology, request.terminals, in, group_}});
+    for (const auto direction : both_directions) {
+      if (both_ || request.direction == direction)
+        growers_.push_back({is_inwards(direction), HeightLimitedTrees{topology, request.terminals, direction, group_}});
     }
     const auto& representatives = growers_.front().trees.representatives();
     for (std::size_t i = 0; i < representatives.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "forest/direction.h"
 #include "forest/tree_list.h"
 #include "p2plab/machine/topology.h"
 
@@ -22,7 +23,7 @@ struct PackingRequest {
   /// Share of each terminal as a root; empty: in-trees and out-trees at the same time, from every root as many of the one as of the other.
   std::vector<std::int64_t> weights;
   /// In-trees; without meaning where weights are empty.
-  bool towards_root = false;
+  TreeDirection direction = TreeDirection::from_root;
   /// Bytes per second of weight 1 (of all roots together where weights are empty) beyond which nothing can be gained.
   double target = 0;
   /// True when the time is up: the best so far is good enough.

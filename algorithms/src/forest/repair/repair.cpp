@@ -36,12 +36,13 @@ struct Mended {
 
 class Repairer {
  public:
-  Repairer(const Topology& topology, const PackingRequest& request, bool in, const std::vector<Automorphism>& nobody, ForestLoads& loads)
-      : request_(request), loads_(loads), hops_(topology, request.terminals, in, nobody) {
+  Repairer(const Topology& topology, const PackingRequest& request, TreeDirection direction, const std::vector<Automorphism>& nobody,
+           ForestLoads& loads)
+      : request_(request), loads_(loads), hops_(topology, request.terminals, direction, nobody) {
     hops_.set_prices(loads.shares());
     std::vector<int> position(topology.nodes().size(), -1);
     for (std::size_t i = 0; i < request.terminals.size(); ++i) position[static_cast<std::size_t>(request.terminals[i])] = static_cast<int>(i);
-    const auto& previous = in ? request.previous->in : request.previous->out;
+    const auto& previous = is_inwards(direction) ? request.previous->in : request.previous->out;
     for (const auto& tree : previous.trees) take(tree, previous.paths, position);
     known_.assign(n() * n(), -1);
   }
@@ -271,8 +272,9 @@ std::optional<PackedForest> repair_trees(const Topology& topology, const Packing
   const auto nobody = std::vector{identity_of(topology)};
   ForestLoads loads(topology, request.target);
   std::vector<std::unique_ptr<Repairer>> repairers;
-  for (const bool in : {true, false}) {
-    if (request.weights.empty() || request.towards_root == in) repairers.push_back(std::make_unique<Repairer>(topology, request, in, nobody, loads));
+  for (const auto direction : both_directions) {
+    if (request.weights.empty() || request.direction == direction)
+      repairers.push_back(std::make_unique<Repairer>(topology, request, direction, nobody, loads));
   }
   for (const auto& repairer : repairers) {
     if (!repairer->weigh()) return std::nullopt;
@@ -287,7 +289,7 @@ std::optional<PackedForest> repair_trees(const Topology& topology, const Packing
   }
   PackedForest forest;
   for (std::size_t m = 0; m < repairers.size(); ++m) {
-    const bool in = request.weights.empty() ? m == 0 : request.towards_root;
+    const bool in = request.weights.empty() ? m == 0 : is_inwards(request.direction);
     forest.height = std::max(forest.height, repairers[m]->write(in ? forest.in : forest.out));
   }
   const auto fullest = loads.fullest();

@@ -111,12 +111,12 @@ TEST(ForestRepair, IsAsGoodAsPlanningAnewOnRandomMachines) {
 }
 
 // What enters a server over the network is spread inside: with three servers 2 of 3 shards through NICs as wide as the links inside.
-TEST(ForestServers, TreesBetweenAndInsideBoxesFillTheWorstCutTogether) {
+TEST(ForestServers, TreesBetweenAndInsideServersFillTheWorstCutTogether) {
   for (const auto* name : {"dgx-a100:nodes=2", "dgx-a100:nodes=3", "hgx-h200:nodes=2", "hgx-h200:nodes=5"}) {
     const auto machine = *resolve_topology(name);
-    for (const bool towards_root : {false, true}) {
-      const auto kind = towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather;
-      ForestRequest problem{.members = make_collective(kind, machine.ranks()).members, .weights = {}, .towards_root = towards_root};
+    for (const auto direction : both_directions) {
+      const auto kind = is_inwards(direction) ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather;
+      ForestRequest problem{.members = make_collective(kind, machine.ranks()).members, .weights = {}, .direction = direction};
       problem.weights.assign(problem.members.size(), 1);
       const auto best = bound(machine, make_collective(kind, machine.ranks()));
       const auto seconds = best->inverse_rate.value() * 1e-9;  // per byte of each root
@@ -133,7 +133,7 @@ TEST(ForestServers, TreesBetweenAndInsideBoxesFillTheWorstCutTogether) {
 }
 
 // Unlike servers, and what has no network, are none of its business.
-TEST(ForestServers, AMachineThatIsNoBoxesAlikeIsLeftToOthers) {
+TEST(ForestServers, AMachineOfUnlikeServersIsLeftToOthers) {
   for (const auto& machine : {*make_preset("dgx-v100", {}), *apply_mask(*make_preset("dgx-a100", {{"nodes", "2"}}), {.gpus = {"gpu3"}})}) {
     ForestRequest problem{.members = make_collective(CollectiveKind::all_gather, machine.ranks()).members, .weights = {}};
     problem.weights.assign(problem.members.size(), 1);
