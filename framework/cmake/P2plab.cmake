@@ -3,6 +3,8 @@
 
 # Code that reads, checks, writes and prints takes half the time to compile without the optimiser's later passes, and runs too briefly to miss them.
 set(P2PLAB_QUICK_BUILD "$<$<CONFIG:Release>:-Og>")
+# Code that plans and proves takes two thirds of the time with the first passes and inlining, and runs as fast (framework/decisions/006).
+set(P2PLAB_LEAN_BUILD "$<$<AND:$<CONFIG:Release>,$<COMPILE_LANG_AND_ID:CXX,GNU>>:-O1;-finline-small-functions;-findirect-inlining>")
 
 # p2plab_add_library(simulator DEPENDS framework)
 # A static library p2plab_simulator, alias p2plab::simulator, with the headers of include/ and whatever sources are added to it later.
@@ -23,26 +25,37 @@ function(p2plab_add_library name)
   set_property(GLOBAL APPEND PROPERTY P2PLAB_LIBRARIES ${target})
 endfunction()
 
-# p2plab_rooms(framework PART core ROOMS base check [QUICK_BUILD] [APART])
-# The folders src/base and src/check, whose CMakeLists name their sources. A part is objects of the library that a program can also have without its
-# other parts (p2plab_use_parts). QUICK_BUILD: rooms that need no optimiser (P2PLAB_QUICK_BUILD says why). APART: only programs that ask for it have it.
+# p2plab_rooms(framework PART core ROOMS base machine / check folded [QUICK_BUILD | LEAN_BUILD] [APART])
+# The folders src/base and so on, whose CMakeLists name their sources. A part is objects of the library that a program can also have without its other
+# parts (p2plab_use_parts). Rooms up to a `/` are one unit where units are large (P2plabUnits.cmake): headers are read and templates made once for all of
+# them, so that a whole build takes two thirds of the time. QUICK_BUILD, LEAN_BUILD: rooms that need no optimiser, or
+# its first passes only (P2PLAB_QUICK_BUILD and P2PLAB_LEAN_BUILD say why). APART: only programs that ask for it have it.
 function(p2plab_rooms library)
-  cmake_parse_arguments(ARG "QUICK_BUILD;APART" "PART" "ROOMS" ${ARGN})
+  cmake_parse_arguments(ARG "QUICK_BUILD;LEAN_BUILD;APART" "PART" "ROOMS" ${ARGN})
   set(target p2plab_${library})
   set(P2PLAB_ROOM_TARGET ${target}_${ARG_PART})
   add_library(${P2PLAB_ROOM_TARGET} OBJECT)
   set_target_properties(${P2PLAB_ROOM_TARGET} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD_MODE GROUP)
   target_compile_features(${P2PLAB_ROOM_TARGET} PRIVATE cxx_std_20)
+  p2plab_large_units(${P2PLAB_ROOM_TARGET})
   if(ARG_QUICK_BUILD)
     target_compile_options(${P2PLAB_ROOM_TARGET} PRIVATE ${P2PLAB_QUICK_BUILD})
+  elseif(ARG_LEAN_BUILD)
+    target_compile_options(${P2PLAB_ROOM_TARGET} PRIVATE ${P2PLAB_LEAN_BUILD})
   endif()
   target_include_directories(${P2PLAB_ROOM_TARGET} PRIVATE include src)
   target_link_libraries(${P2PLAB_ROOM_TARGET} PRIVATE $<GENEX_EVAL:$<TARGET_PROPERTY:${target},LINK_LIBRARIES>>)
   if(NOT ARG_APART)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${P2PLAB_ROOM_TARGET}>)
   endif()
+  set(unit 1)
   foreach(room IN LISTS ARG_ROOMS)
-    add_subdirectory(src/${room})
+    set(P2PLAB_ROOM_UNIT ${ARG_PART}_${unit})
+    if(room STREQUAL "/")
+      math(EXPR unit "${unit} + 1")
+    else()
+      add_subdirectory(src/${room})
+    endif()
   endforeach()
 endfunction()
 
@@ -56,7 +69,7 @@ endfunction()
 
 # p2plab_sources(framework error registry)
 # Adds error.cpp and registry.cpp of this folder to the library, so a new file is one word beside it. EXTENSION cu: error.cu. PART: not the part that
-# the folder belongs to. A folder is one room, and where sources are built together (CMAKE_UNITY_BUILD), what is built together is a room.
+# the folder belongs to.
 function(p2plab_sources library)
   cmake_parse_arguments(ARG "" "EXTENSION;PART" "" ${ARGN})
   if(NOT ARG_EXTENSION)
@@ -68,12 +81,11 @@ function(p2plab_sources library)
   elseif(P2PLAB_ROOM_TARGET)
     set(target ${P2PLAB_ROOM_TARGET})
   endif()
-  file(RELATIVE_PATH room ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  string(MAKE_C_IDENTIFIER ${room} room)
+  p2plab_unit(unit ${ARG_PART})
   foreach(name IN LISTS ARG_UNPARSED_ARGUMENTS)
     set(file ${CMAKE_CURRENT_SOURCE_DIR}/${name}.${ARG_EXTENSION})
     target_sources(${target} PRIVATE ${file})
-    set_source_files_properties(${file} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${room})
+    set_source_files_properties(${file} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${unit})
   endforeach()
 endfunction()
 
@@ -123,7 +135,7 @@ Registry<@interface@> builtin_@word@s() {
 
 }  // namespace p2plab
 ]])
-  target_sources(${P2PLAB_ROOM_TARGET} PRIVATE ${file})
+  p2plab_generated(${file})
 endfunction()
 
 # p2plab_presets(framework FAMILIES dgx1 nvswitch)
@@ -154,5 +166,5 @@ std::vector<Preset> builtin_presets() {
 
 }  // namespace p2plab
 ]])
-  target_sources(${P2PLAB_ROOM_TARGET} PRIVATE ${file})
+  p2plab_generated(${file})
 endfunction()

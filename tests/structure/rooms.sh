@@ -13,9 +13,9 @@ for library in "${libraries[@]}"; do
     function room_of(path,  part) { split(path, part, "/"); return part[3] }
     FILENAME ~ /CMakeLists.txt$/ {
       if ($0 ~ /^p2plab_rooms\(/) {
-        gsub(/^p2plab_rooms\([a-z]+ PART [a-z_]+ ROOMS | QUICK_BUILD|\)$/, "")
+        gsub(/^p2plab_rooms\([a-z]+ PART [a-z_]+ ROOMS | (QUICK|LEAN)_BUILD|\)$/, "")
         named = split($0, list, " ")
-        for (i = 1; i <= named; i++) place[list[i]] = ++rooms
+        for (i = 1; i <= named; i++) if (list[i] != "/") place[list[i]] = ++rooms
       }
       next
     }

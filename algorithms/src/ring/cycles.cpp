@@ -13,7 +13,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr double never = std::numeric_limits<double>::infinity();
+constexpr double forbidden = std::numeric_limits<double>::infinity();
 constexpr int most_visits = 20'000;  // of the depth-first search
 
 // Best path from point 0 over a set of the other points to `last`; sets are bit masks over points 1, 2, ...
@@ -21,7 +21,7 @@ class HeldKarp {
  public:
   explicit HeldKarp(const CostMatrix& costs) : costs_(costs), others_(costs.points() - 1) {
     const auto states = static_cast<std::size_t>(others_) << others_;
-    best_.assign(states, never);
+    best_.assign(states, forbidden);
     before_.assign(states, -1);
   }
 
@@ -32,10 +32,10 @@ class HeldKarp {
     }
     const auto all = (1U << others_) - 1;
     int end = -1;
-    double least = never;
+    double least = forbidden;
     for (int last = 0; last < others_; ++last) {
       const double cost = best_[state(all, last)] + costs_.at(last + 1, 0);
-      if (cost != never && cost <= least) {  // of equals the last: so ties give rising orders
+      if (cost != forbidden && cost <= least) {  // of equals the last: so ties give rising orders
         least = cost;
         end = last;
       }
@@ -51,12 +51,12 @@ class HeldKarp {
 
   void extend(std::uint32_t set, int last) {
     const double so_far = best_[state(set, last)];
-    if (so_far == never || (set & (1U << last)) == 0) return;
+    if (so_far == forbidden || (set & (1U << last)) == 0) return;
     for (int next = 0; next < others_; ++next) {
       if ((set & (1U << next)) != 0) continue;
       const auto to = state(set | (1U << next), next);
       const double cost = so_far + costs_.at(last + 1, next + 1);
-      if (cost == never || cost > best_[to]) continue;
+      if (cost == forbidden || cost > best_[to]) continue;
       best_[to] = cost;
       before_[to] = static_cast<std::int16_t>(last);
     }
@@ -181,9 +181,9 @@ void improve(const CostMatrix& costs, std::vector<int>& cycle) {
 
 }  // namespace
 
-CostMatrix::CostMatrix(int points) : points_(points), costs_(static_cast<std::size_t>(points) * static_cast<std::size_t>(points), never) {}
+CostMatrix::CostMatrix(int points) : points_(points), costs_(static_cast<std::size_t>(points) * static_cast<std::size_t>(points), forbidden) {}
 
-bool CostMatrix::allowed(int from, int to) const { return at(from, to) != never; }
+bool CostMatrix::allowed(int from, int to) const { return at(from, to) != forbidden; }
 
 std::optional<std::vector<int>> cheapest_cycle(const CostMatrix& costs) {
   if (costs.points() <= exact_points) return HeldKarp{costs}.solve();

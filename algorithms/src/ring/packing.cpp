@@ -22,9 +22,9 @@ double total(const std::vector<PackedCycle>& packed) {
   return std::accumulate(packed.begin(), packed.end(), 0.0, [](double sum, const PackedCycle& c) { return sum + c.amount; });
 }
 
-class Packer {
+class CyclePacker {
  public:
-  Packer(const RingProblem& problem, const std::vector<int>& first)
+  CyclePacker(const RingProblem& problem, const std::vector<int>& first)
       : problem_(problem), n_(problem.distances.points()), unit_(std::ranges::max(problem.capacities)) {
     cycles_.push_back(first);
     cycles_.insert(cycles_.end(), problem.offers.begin(), problem.offers.end());
@@ -235,7 +235,7 @@ class Packer {
 }  // namespace
 
 std::vector<PackedCycle> pack_cycles(const RingProblem& problem, const std::vector<int>& first, std::size_t most) {
-  auto packed = Packer{problem, first}.best(most);
+  auto packed = CyclePacker{problem, first}.best(most);
   std::ranges::stable_sort(packed, std::ranges::greater{}, &PackedCycle::amount);
   return packed;
 }

@@ -24,7 +24,7 @@ constexpr std::array reasons{
 // A GPU's clock moves by steps of 15 MHz by itself.
 constexpr double much = 1.03;
 
-std::optional<int> number(const std::string& text) {
+std::optional<int> whole_number(const std::string& text) {
   int value = 0;
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
   return fault == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
@@ -82,9 +82,9 @@ GpuStates GpuWatch::look() const {
                           question.what == reading::processes;
       std::string value;
       if (!wanted || question.ask(device, value) != 0) continue;
-      if (question.what == reading::processor_clock) state.clock = number(value);
-      if (question.what == reading::temperature) state.temperature = number(value);
-      if (question.what == reading::throttle) state.held_back = number(value);
+      if (question.what == reading::processor_clock) state.clock = whole_number(value);
+      if (question.what == reading::temperature) state.temperature = whole_number(value);
+      if (question.what == reading::throttle) state.held_back = whole_number(value);
       if (question.what == reading::processes) state.processes = split(value);
     }
     states.push_back(std::move(state));

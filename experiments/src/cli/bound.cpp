@@ -33,7 +33,7 @@ std::vector<std::string> names_of(const Topology& topology, const std::vector<No
 }
 
 // The nodes of each part, where a partition is the proof.
-std::vector<std::vector<std::string>> parts_of(const Topology& topology, const std::vector<int>& part) {
+std::vector<std::vector<std::string>> names_of_parts(const Topology& topology, const std::vector<int>& part) {
   std::map<int, std::vector<std::string>> parts;
   for (std::size_t v = 0; v < part.size(); ++v) parts[part[v]].push_back(topology.nodes()[v].name);
   std::vector<std::vector<std::string>> names;
@@ -56,7 +56,7 @@ std::string json_of(const Topology& topology, const Bound& bound, const InNetwor
                                     {"algbw_gbps", number(bound.algbw_gbps())},
                                     {"inverse_rate", to_string(bound.inverse_rate)},
                                     {"cut", names_of(topology, bound.cut)},
-                                    {"partition", parts_of(topology, bound.part)},
+                                    {"partition", names_of_parts(topology, bound.part)},
                                     {"prices", prices_of(topology, bound.prices)},
                                     {"latency_steps", bound.latency_steps},
                                     {"argument", bound.argument},

@@ -34,7 +34,7 @@ struct Exported {
   Program program = {};
 };
 
-std::vector<Exported> bands_of(const TunedTable& table) {
+std::vector<Exported> exported_bands(const TunedTable& table) {
   std::vector<Exported> all;
   for (const auto& band : table.bands) {
     const auto first = band.sizes.front().size;
@@ -55,7 +55,7 @@ Result<std::vector<Exported>> read(const std::string& path) {
   if (std::string_view(*text).substr(0, head).find("p2plab_tuned") != std::string_view::npos) {
     const auto table = read_tuned(*text, path);
     if (!table) return table.error();
-    return bands_of(*table);
+    return exported_bands(*table);
   }
   auto file = read_plan(*text, path);
   if (!file) return std::move(file).error();

@@ -28,9 +28,9 @@ constexpr const char* absolute_folder = "absolute";
 constexpr Bytes longest_input{std::int64_t{1} << 30};
 
 // Names of files, with the places where each stands.
-using Named = std::map<std::string, std::vector<SourceLocation>>;
+using NamedPlaces = std::map<std::string, std::vector<SourceLocation>>;
 
-void add_named(const ConfigValue& value, Named& named) {
+void add_named(const ConfigValue& value, NamedPlaces& named) {
   if (value.is_list()) {
     for (const auto& element : value.list()) add_named(element, named);
   }
@@ -42,7 +42,7 @@ void add_named(const ConfigValue& value, Named& named) {
 }
 
 // How many folders above its own the config reaches.
-int steps_up(const Named& named) {
+int steps_up(const NamedPlaces& named) {
   int most = 0;
   for (const auto& [given, places] : named) {
     const auto path = fs::path(given).lexically_normal();
@@ -67,7 +67,7 @@ std::optional<std::size_t> offset_of(const std::string& text, const SourceLocati
 Result<Inputs> inputs_of(std::string_view text, const std::string& path) {
   auto file = ConfigFile::parse(text, path);
   if (!file) return std::move(file).error();
-  Named named;
+  NamedPlaces named;
   add_named(file->root(), named);
   fs::path home;  // of the config, among the files
   for (int up = steps_up(named); up > 0; --up) home /= fmt::format("up{}", up);

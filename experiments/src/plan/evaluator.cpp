@@ -46,8 +46,8 @@ class KnownTimes {
   std::map<Hash128, Known> times_;
 };
 
-struct Machine {
-  explicit Machine(const Topology& machine) : topology(machine), routes(machine) {}
+struct RoutedTopology {
+  explicit RoutedTopology(const Topology& machine) : topology(machine), routes(machine) {}
   Topology topology;
   Routes routes;
 };
@@ -55,20 +55,20 @@ struct Machine {
 // Simulated times on one machine at the costs of one profile.
 struct CostModel {
   Profile profile;
-  std::shared_ptr<const Machine> machine;
+  std::shared_ptr<const RoutedTopology> machine;
   KnownTimes known = {};
 };
 
 // The machine with what is assumed of it at its ends: the same twice where nothing is.
 struct MachineEnds {
-  std::shared_ptr<const Machine> slowest;
-  std::shared_ptr<const Machine> fastest;
+  std::shared_ptr<const RoutedTopology> slowest;
+  std::shared_ptr<const RoutedTopology> fastest;
 };
 
-MachineEnds ends_of(const std::shared_ptr<const Machine>& machine) {
+MachineEnds ends_of(const std::shared_ptr<const RoutedTopology>& machine) {
   const auto ends = assumed_ends(machine->topology);
   if (!ends) return {machine, machine};
-  return {std::make_shared<const Machine>(ends->slowest), std::make_shared<const Machine>(ends->fastest)};
+  return {std::make_shared<const RoutedTopology>(ends->slowest), std::make_shared<const RoutedTopology>(ends->fastest)};
 }
 
 }  // namespace
@@ -79,7 +79,7 @@ PlanForms usual_forms(const Profile& profile) { return profile.packet_item > Sec
 
 struct Evaluator::State {
   State(const Topology& topology, const Profile& profile, const EvaluatorOptions& how)
-      : machine(std::make_shared<const Machine>(topology)), peer_access(topology, machine->routes), options(how), usual{profile, machine} {
+      : machine(std::make_shared<const RoutedTopology>(topology)), peer_access(topology, machine->routes), options(how), usual{profile, machine} {
     if (!options.forms) options.forms = usual_forms(profile);
     auto [slowest_machine, fastest_machine] = ends_of(machine);
     has_interval = !profile.numbers.empty() || slowest_machine != machine;
@@ -89,7 +89,7 @@ struct Evaluator::State {
     slow.machine = std::move(slowest_machine);
   }
 
-  std::shared_ptr<const Machine> machine;
+  std::shared_ptr<const RoutedTopology> machine;
   PeerAccess peer_access;
   EvaluatorOptions options;
   CostModel usual;

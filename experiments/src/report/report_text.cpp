@@ -18,14 +18,14 @@ using Key = std::tuple<Axes, CollectiveKind, Bytes, std::string, bool>;
 Key line_key(const Row& row) { return {row.axes, row.collective, row.size, row.algorithm, row.in_place}; }
 
 // Rows of other executors stand in the line of the simulator's row.
-struct Line {
+struct ReportLine {
   const Row* predicted = nullptr;
   const Row* host = nullptr;
   std::vector<const Row*> devices;
 };
 
-std::vector<Line> lines_of(const Report& report) {
-  std::vector<Line> lines;
+std::vector<ReportLine> lines_of(const Report& report) {
+  std::vector<ReportLine> lines;
   std::map<Key, std::size_t> index;
   for (const auto& row : report.rows) {
     const auto [at, fresh] = index.try_emplace(line_key(row), lines.size());
@@ -41,12 +41,12 @@ std::vector<Line> lines_of(const Report& report) {
   return lines;
 }
 
-const Row& any_row(const Line& line) {
+const Row& any_row(const ReportLine& line) {
   if (line.predicted != nullptr) return *line.predicted;
   return line.host != nullptr ? *line.host : *line.devices.front();
 }
 
-std::string data_cell(const Line& line) {
+std::string data_cell(const ReportLine& line) {
   std::vector<const Row*> checked = line.devices;
   if (line.host != nullptr) checked.push_back(line.host);
   std::string cell = "-";
@@ -62,7 +62,7 @@ std::string rate(std::optional<double> value) { return value ? fmt::format("{:.2
 std::string time(std::optional<Seconds> value) { return value ? fmt::format("{:.2f}", microseconds(*value)) : "-"; }
 std::string percent(std::optional<double> value) { return value ? fmt::format("{:.1f}", *value) : "-"; }
 
-std::vector<std::string> device_names(const std::vector<Line>& lines) {
+std::vector<std::string> device_names(const std::vector<ReportLine>& lines) {
   std::vector<std::string> names;
   for (const auto& line : lines) {
     for (const auto* row : line.devices) {
@@ -70,7 +70,7 @@ std::vector<std::string> device_names(const std::vector<Line>& lines) {
     }
   }
   // NCCL has a line of its own: one column holds what was measured in every line.
-  const bool one = names.size() > 1 && std::ranges::all_of(lines, [](const Line& line) { return line.devices.size() <= 1; });
+  const bool one = names.size() > 1 && std::ranges::all_of(lines, [](const ReportLine& line) { return line.devices.size() <= 1; });
   return one ? std::vector<std::string>{"measured"} : names;
 }
 
@@ -82,17 +82,17 @@ struct Remarks {
 
 bool ours(const Row& row) { return !row.executor().starts_with("nccl"); }
 
-Remarks remarks_of(const std::vector<Line>& lines, const TextLayout& layout) {
+Remarks remarks_of(const std::vector<ReportLine>& lines, const TextLayout& layout) {
   if (layout.wide) return {true, true};
-  return {std::ranges::any_of(lines, [](const Line& line) { return ours(any_row(line)) && !any_row(line).verified; }),
-          std::ranges::any_of(lines, [](const Line& line) { return data_cell(line) == "WRONG"; })};
+  return {std::ranges::any_of(lines, [](const ReportLine& line) { return ours(any_row(line)) && !any_row(line).verified; }),
+          std::ranges::any_of(lines, [](const ReportLine& line) { return data_cell(line) == "WRONG"; })};
 }
 
 // A row of `auto` is that of the planner it chose once more, where the config has that planner as well and nothing was measured.
-bool repeats(const Line& line, const std::vector<Line>& lines) {
+bool repeats(const ReportLine& line, const std::vector<ReportLine>& lines) {
   const auto& row = any_row(line);
   if (row.chosen.empty() || row.winner || !line.devices.empty() || !ours(row) || data_cell(line) == "WRONG") return false;
-  return std::ranges::any_of(lines, [&](const Line& other) {
+  return std::ranges::any_of(lines, [&](const ReportLine& other) {
     const auto& same = any_row(other);
     return same.algorithm == row.chosen && same.axes == row.axes && same.size == row.size && same.collective == row.collective &&
            same.in_place == row.in_place && same.predicted() == row.predicted() && same.thread_blocks == row.thread_blocks &&
@@ -100,7 +100,7 @@ bool repeats(const Line& line, const std::vector<Line>& lines) {
   });
 }
 
-std::vector<std::string> cells_of(const Line& line, const std::string& size, const std::vector<std::string>& devices, const Remarks& remarks) {
+std::vector<std::string> cells_of(const ReportLine& line, const std::string& size, const std::vector<std::string>& devices, const Remarks& remarks) {
   const auto& row = any_row(line);
   const auto name = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
   std::vector<std::string> cells{
@@ -115,7 +115,7 @@ std::vector<std::string> cells_of(const Line& line, const std::string& size, con
   return cells;
 }
 
-TextTable table_of(const std::vector<Line>& lines, const TextLayout& layout) {
+TextTable table_of(const std::vector<ReportLine>& lines, const TextLayout& layout) {
   using enum TextTable::Align;
   const auto devices = device_names(lines);
   std::vector<TextTable::Column> columns{{"size", right},           {"  algorithm", left, 0, true}, {"predicted\nus", right},
@@ -152,7 +152,7 @@ std::string costs_of(const Provenance& from, const TextLayout& layout) {
 }
 
 // The words of the columns that are there, in any of the tables.
-std::string legend_of(const std::vector<TextTable>& tables, const std::vector<Line>& lines, const TextLayout& layout) {
+std::string legend_of(const std::vector<TextTable>& tables, const std::vector<ReportLine>& lines, const TextLayout& layout) {
   const auto shows = [&](const char* title) {
     return std::ranges::any_of(tables, [&](const TextTable& table) { return table.shows(title, layout); });
   };
@@ -161,10 +161,10 @@ std::string legend_of(const std::vector<TextTable>& tables, const std::vector<Li
   if (shows("blocks")) text += " blocks: thread blocks per GPU.";
   if (shows("proved"))
     text += " proved: every rank provably ends with the right sums.";
-  else if (std::ranges::any_of(lines, [](const Line& line) { return any_row(line).verified; }))
+  else if (std::ranges::any_of(lines, [](const ReportLine& line) { return any_row(line).verified; }))
     text += " Every plan is proved: each rank ends with the right sums.";
   if (shows("data")) text += " data: real data, run and compared with a float64 reference (- not run).";
-  if (!layout.wide && std::ranges::any_of(lines, [&](const Line& line) { return repeats(line, lines); }))
+  if (!layout.wide && std::ranges::any_of(lines, [&](const ReportLine& line) { return repeats(line, lines); }))
     text += " auto has no line of its own where it chose a plan that has one.";
   return folded(text, layout).substr(2);
 }
@@ -174,15 +174,15 @@ std::string legend_of(const std::vector<TextTable>& tables, const std::vector<Li
 std::string to_text(const Report& report, const TextLayout& layout) {
   std::string text;
   const auto lines = lines_of(report);
-  const auto group_of = [](const Line& line) { return std::pair{any_row(line).axes, any_row(line).collective}; };
+  const auto group_of = [](const ReportLine& line) { return std::pair{any_row(line).axes, any_row(line).collective}; };
   std::vector<std::pair<Axes, CollectiveKind>> groups;
   for (const auto& line : lines) {
     if (std::ranges::find(groups, group_of(line)) == groups.end()) groups.push_back(group_of(line));
   }
   std::vector<TextTable> tables;
   for (const auto& group : groups) {
-    std::vector<Line> mine;
-    std::ranges::copy_if(lines, std::back_inserter(mine), [&](const Line& line) { return group_of(line) == group; });
+    std::vector<ReportLine> mine;
+    std::ranges::copy_if(lines, std::back_inserter(mine), [&](const ReportLine& line) { return group_of(line) == group; });
     const auto& row = any_row(mine.front());
     // A sweep may have several machines; its axes tell them apart.
     const auto place = group.first.empty() ? " of " + report.provenance.topology : fmt::format(" ({})", to_string(group.first));

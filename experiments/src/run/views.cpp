@@ -41,7 +41,7 @@ std::string_view words_of(LinkKind kind) {
 }
 
 // All links between two nodes, drawn as one line; figures are of the busier direction.
-struct Line {
+struct LinkLine {
   double forward = 0;  // GB/s
   double backward = 0;
   std::int64_t bytes_forward = 0;
@@ -51,8 +51,8 @@ struct Line {
 
 using Ends = std::tuple<LinkKind, NodeId, NodeId>;
 
-std::map<Ends, Line> lines_of(const Topology& topology, const SimResult& result) {
-  std::map<Ends, Line> lines;
+std::map<Ends, LinkLine> lines_of(const Topology& topology, const SimResult& result) {
+  std::map<Ends, LinkLine> lines;
   const double makespan = std::max<double>(1, static_cast<double>(result.makespan.count()));
   for (std::size_t l = 0; l < topology.links().size(); ++l) {
     const auto& link = topology.links()[l];

@@ -10,12 +10,12 @@
 #include <boost/property_map/function_property_map.hpp>
 
 #include "machine/pcie_tree.h"
+#include "p2plab/detail/passage.h"
 
 namespace p2plab {
 
 namespace {
 
-bool is_network(NodeKind kind) { return kind == NodeKind::nic || kind == NodeKind::network_switch; }
 bool is_fabric(NodeKind kind) { return kind == NodeKind::gpu || kind == NodeKind::nvswitch; }
 
 // Where a path is, as far as its past matters: not yet on a network, at a NIC on the way out, on a network, in the server of its end.

@@ -40,7 +40,7 @@ Adjacency adjacency(std::size_t nodes, std::span<const Link> links, NodeId Link:
   return result;
 }
 
-Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
+Error bad_topology(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
 }  // namespace
 
@@ -148,36 +148,38 @@ namespace {
 Status check_sources(const MachineSources& sources, std::size_t links, std::size_t ranks) {
   for (const auto& value : sources.values) {
     const auto missing = [&](LinkId link) { return link.value < 0 || link.index() >= links; };
-    if (std::ranges::any_of(value.links, missing)) return bad(fmt::format("the source of {} names a link that does not exist", value.what));
+    if (std::ranges::any_of(value.links, missing)) return bad_topology(fmt::format("the source of {} names a link that does not exist", value.what));
   }
-  if (!sources.words.empty() && sources.words.size() != ranks * ranks) return bad("the words between ranks are of another number of ranks");
+  if (!sources.words.empty() && sources.words.size() != ranks * ranks) return bad_topology("the words between ranks are of another number of ranks");
   return {};
 }
 
 Status check_node(const Node& node) {
-  if (node.name.empty()) return bad("a node has no name");
+  if (node.name.empty()) return bad_topology("a node has no name");
   const auto& [exchange, exchange_loads, posted_writes] = node.switching;
   for (const auto& limit : {node.ingress, node.egress, node.memory, node.root_complex, posted_writes}) {
-    if (limit && limit->bytes_per_second() <= 0) return bad(fmt::format("node '{}' has a limit that is not above zero", node.name));
+    if (limit && limit->bytes_per_second() <= 0) return bad_topology(fmt::format("node '{}' has a limit that is not above zero", node.name));
   }
   const bool host = node.kind == NodeKind::host;
-  if ((node.memory || node.root_complex) && !host) return bad(fmt::format("node '{}' is no host, but has its memory or root complex", node.name));
+  if ((node.memory || node.root_complex) && !host)
+    return bad_topology(fmt::format("node '{}' is no host, but has its memory or root complex", node.name));
   if (!host && node.kind != NodeKind::pcie_switch && node.switching != SwitchModel{})
-    return bad(fmt::format("node '{}' is no PCIe switch, but has the model of one", node.name));
+    return bad_topology(fmt::format("node '{}' is no PCIe switch, but has the model of one", node.name));
   const auto is_share = [](double share) { return share > 0 && share <= 1; };
-  if (!is_share(exchange) || !is_share(exchange_loads)) return bad(fmt::format("node '{}' has a share that is not above 0 and at most 1", node.name));
+  if (!is_share(exchange) || !is_share(exchange_loads))
+    return bad_topology(fmt::format("node '{}' has a share that is not above 0 and at most 1", node.name));
   return {};
 }
 
 Status check_link(const Link& link, std::span<const Node> nodes) {
   const auto known = [&](NodeId id) { return id.value >= 0 && id.index() < nodes.size(); };
-  if (!known(link.from) || !known(link.to)) return bad("a link joins a node that does not exist");
+  if (!known(link.from) || !known(link.to)) return bad_topology("a link joins a node that does not exist");
   const auto name = fmt::format("link {} -> {}", nodes[link.from.index()].name, nodes[link.to.index()].name);
-  if (link.from == link.to) return bad(fmt::format("{} joins a node to itself", name));
-  if (link.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("{} has a bandwidth that is not above zero", name));
+  if (link.from == link.to) return bad_topology(fmt::format("{} joins a node to itself", name));
+  if (link.bandwidth.bytes_per_second() <= 0) return bad_topology(fmt::format("{} has a bandwidth that is not above zero", name));
   // A second of latency is already absurd for a link; a bound keeps the simulator's clock from overflowing.
   if (!std::isfinite(link.latency.count()) || link.latency.count() < 0 || link.latency.count() > 1) {
-    return bad(fmt::format("{} has a latency that is not between 0 and 1 s", name));
+    return bad_topology(fmt::format("{} has a latency that is not between 0 and 1 s", name));
   }
   return {};
 }
@@ -188,7 +190,7 @@ Status check_sum(std::span<const Link> links) {
   std::int64_t sum = 0;
   for (const auto& link : links) {
     if (link.bandwidth.bytes_per_second() > most - sum)
-      return bad(
+      return bad_topology(
           fmt::format("the links have more than {:.3g} GB/s together, which is the most that can be counted", static_cast<double>(most) * 1e-9));
     sum += link.bandwidth.bytes_per_second();
   }
@@ -196,14 +198,14 @@ Status check_sum(std::span<const Link> links) {
 }
 
 Status check_group(const LinkGroup& group, std::size_t links) {
-  if (group.links.empty()) return bad(fmt::format("group '{}' has no links", group.name));
-  if (group.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("group '{}' has a bandwidth that is not above zero", group.name));
+  if (group.links.empty()) return bad_topology(fmt::format("group '{}' has no links", group.name));
+  if (group.bandwidth.bytes_per_second() <= 0) return bad_topology(fmt::format("group '{}' has a bandwidth that is not above zero", group.name));
   for (const auto link : group.links) {
-    if (link.value < 0 || link.index() >= links) return bad(fmt::format("group '{}' names a link that does not exist", group.name));
+    if (link.value < 0 || link.index() >= links) return bad_topology(fmt::format("group '{}' names a link that does not exist", group.name));
   }
   auto sorted = group.links;
   std::ranges::sort(sorted);
-  if (std::ranges::adjacent_find(sorted) != sorted.end()) return bad(fmt::format("group '{}' names a link twice", group.name));
+  if (std::ranges::adjacent_find(sorted) != sorted.end()) return bad_topology(fmt::format("group '{}' names a link twice", group.name));
   return {};
 }
 
@@ -216,12 +218,12 @@ Result<Topology> Topology::Builder::build() && {
     const auto& node = data.nodes[i];
     if (auto ok = check_node(node); !ok) return std::move(ok).error();
     const NodeId id{static_cast<std::int64_t>(i)};
-    if (!data.by_name.emplace(node.name, id).second) return bad(fmt::format("two nodes are called '{}'", node.name));
+    if (!data.by_name.emplace(node.name, id).second) return bad_topology(fmt::format("two nodes are called '{}'", node.name));
     if (node.kind != NodeKind::gpu) continue;
     data.ranks[i] = static_cast<std::int32_t>(data.gpus.size());
     data.gpus.push_back(id);
   }
-  if (data.gpus.empty()) return bad(fmt::format("topology '{}' has no gpu", data.name));
+  if (data.gpus.empty()) return bad_topology(fmt::format("topology '{}' has no gpu", data.name));
   for (const auto& link : data.links) {
     if (auto ok = check_link(link, data.nodes); !ok) return std::move(ok).error();
   }

@@ -18,7 +18,7 @@ constexpr std::array norms{Named{"none", Norm::off}, Named{"rms", Norm::rms}, Na
 constexpr std::array float8s{Named{"none", Float8::off}, Named{"tensor", Float8::tensor}, Named{"token", Float8::token},
                              Named{"group", Float8::group}};
 
-Error bad(std::string message) { return Error{ErrorCode::invalid_input, "epilogue: " + std::move(message)}; }
+Error bad_epilogue(std::string message) { return Error{ErrorCode::invalid_input, "epilogue: " + std::move(message)}; }
 
 bool is_floating(DataType type) { return type == DataType::float16 || type == DataType::bfloat16 || type == DataType::float32; }
 
@@ -31,21 +31,22 @@ Result<Float8> float8_kind(std::string_view name) { return from_name("float8", n
 
 Status check_epilogue(const Epilogue& epilogue, const Collective& collective, const Payload& payload) {
   if (collective.kind != CollectiveKind::all_reduce) {
-    return bad(fmt::format("it works on complete sums, which every rank gets of an all_reduce, not of {}", to_string(collective.kind)));
+    return bad_epilogue(fmt::format("it works on complete sums, which every rank gets of an all_reduce, not of {}", to_string(collective.kind)));
   }
   if (payload.op != ReduceOp::sum && payload.op != ReduceOp::average)
-    return bad(fmt::format("it works on sums and averages, not on {}", to_string(payload.op)));
-  if (!is_floating(payload.type)) return bad(fmt::format("it works on float16, bfloat16 and float32, not on {}", to_string(payload.type)));
+    return bad_epilogue(fmt::format("it works on sums and averages, not on {}", to_string(payload.op)));
+  if (!is_floating(payload.type)) return bad_epilogue(fmt::format("it works on float16, bfloat16 and float32, not on {}", to_string(payload.type)));
   if (epilogue.hidden < 1 || epilogue.hidden > Epilogue::most_hidden)
-    return bad(fmt::format("rows have 1 to {} elements, not {}", Epilogue::most_hidden, epilogue.hidden));
+    return bad_epilogue(fmt::format("rows have 1 to {} elements, not {}", Epilogue::most_hidden, epilogue.hidden));
   if (payload.elements % epilogue.hidden != 0)
-    return bad(fmt::format("{} elements are no whole number of rows of {}", payload.elements, epilogue.hidden));
-  if (!std::isfinite(epilogue.epsilon) || epilogue.epsilon < 0) return bad(fmt::format("epsilon is at least 0, not {}", epilogue.epsilon));
+    return bad_epilogue(fmt::format("{} elements are no whole number of rows of {}", payload.elements, epilogue.hidden));
+  if (!std::isfinite(epilogue.epsilon) || epilogue.epsilon < 0) return bad_epilogue(fmt::format("epsilon is at least 0, not {}", epilogue.epsilon));
   if (epilogue.norm == Norm::off && (epilogue.weight || epilogue.bias || epilogue.gives_norm))
-    return bad("without a norm there is no weight, no bias, and no normed output");
+    return bad_epilogue("without a norm there is no weight, no bias, and no normed output");
   if (epilogue.float8 == Float8::group && epilogue.hidden % Epilogue::group != 0)
-    return bad(fmt::format("groups of {} do not divide rows of {}", Epilogue::group, epilogue.hidden));
-  if (!epilogue.gives_sum && !epilogue.gives_norm && epilogue.float8 == Float8::off) return bad("it gives nothing: sum, norm or float8 is needed");
+    return bad_epilogue(fmt::format("groups of {} do not divide rows of {}", Epilogue::group, epilogue.hidden));
+  if (!epilogue.gives_sum && !epilogue.gives_norm && epilogue.float8 == Float8::off)
+    return bad_epilogue("it gives nothing: sum, norm or float8 is needed");
   return {};
 }
 

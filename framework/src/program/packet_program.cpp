@@ -32,7 +32,7 @@ struct Version {
   bool in_memory = true;          // the owner can read it where the location lies
 };
 
-constexpr auto none = std::numeric_limits<std::uint32_t>::max();
+constexpr auto no_item = std::numeric_limits<std::uint32_t>::max();
 
 class PacketRewriter {
  public:
@@ -162,7 +162,7 @@ class PacketRewriter {
       const auto output = in_memory(named);
       const auto slot = deliver(number, version.writer, Rank{rank}, named);
       const auto message = static_cast<std::size_t>(slot.message);
-      if (message < passed_on.size() && passed_on[message] != none) {
+      if (message < passed_on.size() && passed_on[message] != no_item) {
         item_at({rank, passed_on[message]}).destinations.push_back(output);
         continue;
       }
@@ -172,12 +172,12 @@ class PacketRewriter {
 
   // By message: the first item that only copies what lands, or none.
   std::vector<std::uint32_t> items_that_pass_on() const {
-    std::vector<std::uint32_t> found(out_.messages.size(), none);
+    std::vector<std::uint32_t> found(out_.messages.size(), no_item);
     for (const auto& items : out_.ranks) {
       for (std::size_t i = 0; i < items.size(); ++i) {
         if (items[i].adds() || items[i].sources.size() != 1 || !is_landing(items[i].sources[0])) continue;
         auto& first = found[static_cast<std::size_t>(items[i].sources[0].message)];
-        if (first == none) first = static_cast<std::uint32_t>(i);
+        if (first == no_item) first = static_cast<std::uint32_t>(i);
       }
     }
     return found;

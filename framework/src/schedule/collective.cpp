@@ -23,49 +23,51 @@ constexpr std::array kinds{Named{"all_reduce", CollectiveKind::all_reduce},
                            Named{"all_to_all", CollectiveKind::all_to_all},
                            Named{"send_receive", CollectiveKind::send_receive}};
 
-Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
+Error bad_collective(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
 bool contains(const std::vector<Rank>& ranks, Rank rank) { return std::ranges::find(ranks, rank) != ranks.end(); }
 
 Status check_ranks(const Collective& c, int ranks) {
-  if (c.members.empty()) return bad("the process group has no members");
+  if (c.members.empty()) return bad_collective("the process group has no members");
   auto sorted = c.members;
   std::ranges::sort(sorted);
-  if (std::ranges::adjacent_find(sorted) != sorted.end()) return bad("the process group names a rank twice");
+  if (std::ranges::adjacent_find(sorted) != sorted.end()) return bad_collective("the process group names a rank twice");
   for (const auto rank : c.members) {
     if (rank.value < 0 || rank.value >= ranks)
-      return bad(fmt::format("rank {} is not on this machine, which has ranks 0 to {}", rank.value, ranks - 1));
+      return bad_collective(fmt::format("rank {} is not on this machine, which has ranks 0 to {}", rank.value, ranks - 1));
   }
   for (const auto rank : c.silent) {
-    if (!std::ranges::binary_search(sorted, rank)) return bad(fmt::format("silent rank {} is not in the process group", rank.value));
+    if (!std::ranges::binary_search(sorted, rank)) return bad_collective(fmt::format("silent rank {} is not in the process group", rank.value));
   }
-  if (rooted(c.kind) && !std::ranges::binary_search(sorted, c.root)) return bad(fmt::format("root {} is not in the process group", c.root.value));
+  if (rooted(c.kind) && !std::ranges::binary_search(sorted, c.root))
+    return bad_collective(fmt::format("root {} is not in the process group", c.root.value));
   return {};
 }
 
 Status check_shares(const Collective& c) {
   if (c.shares.empty()) return {};
-  if (!sharded(c.kind)) return bad(fmt::format("{} takes no shares", to_string(c.kind)));
-  if (c.shares.size() != c.members.size()) return bad(fmt::format("{} shares for {} members", c.shares.size(), c.members.size()));
+  if (!sharded(c.kind)) return bad_collective(fmt::format("{} takes no shares", to_string(c.kind)));
+  if (c.shares.size() != c.members.size()) return bad_collective(fmt::format("{} shares for {} members", c.shares.size(), c.members.size()));
   constexpr std::int64_t greatest = std::int64_t{1} << 40;  // so that sums and products of shares stay within 64 and 128 bits
-  if (std::ranges::any_of(c.shares, [](auto s) { return s < 0 || s > greatest; })) return bad("a share is negative or above 2^40");
-  if (std::ranges::all_of(c.shares, [](auto s) { return s == 0; })) return bad("all shares are zero");
+  if (std::ranges::any_of(c.shares, [](auto s) { return s < 0 || s > greatest; })) return bad_collective("a share is negative or above 2^40");
+  if (std::ranges::all_of(c.shares, [](auto s) { return s == 0; })) return bad_collective("all shares are zero");
   return {};
 }
 
 Status check_givers(const Collective& c) {
   const bool root_alone_gives = c.kind == CollectiveKind::broadcast || c.kind == CollectiveKind::scatter;
-  if (root_alone_gives && contains(c.silent, c.root)) return bad(fmt::format("root {} is silent, so nobody has anything to give", c.root.value));
-  if (std::ranges::all_of(c.members, [&](Rank r) { return contains(c.silent, r); })) return bad("every member is silent");
+  if (root_alone_gives && contains(c.silent, c.root))
+    return bad_collective(fmt::format("root {} is silent, so nobody has anything to give", c.root.value));
+  if (std::ranges::all_of(c.members, [&](Rank r) { return contains(c.silent, r); })) return bad_collective("every member is silent");
   return {};
 }
 
 Status check_pairs(const Collective& c) {
-  if (c.kind != CollectiveKind::send_receive) return c.pairs.empty() ? Status{} : bad(fmt::format("{} takes no pairs", to_string(c.kind)));
-  if (c.pairs.empty()) return bad("send_receive needs at least one pair");
+  if (c.kind != CollectiveKind::send_receive) return c.pairs.empty() ? Status{} : bad_collective(fmt::format("{} takes no pairs", to_string(c.kind)));
+  if (c.pairs.empty()) return bad_collective("send_receive needs at least one pair");
   for (const auto& [from, to] : c.pairs) {
     if (!contains(c.members, from) || !contains(c.members, to))
-      return bad(fmt::format("pair {} -> {} leaves the process group", from.value, to.value));
+      return bad_collective(fmt::format("pair {} -> {} leaves the process group", from.value, to.value));
   }
   return {};
 }

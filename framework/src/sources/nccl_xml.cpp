@@ -17,8 +17,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr Bytes longest_text = 4_MiB;
-constexpr int deepest = 64;
+constexpr Bytes longest_xml = 4_MiB;
+constexpr int deepest_element = 64;
 constexpr std::size_t most_devices = 10'000;
 constexpr std::size_t most_hosts = 256;
 
@@ -95,7 +95,7 @@ class XmlReader {
   }
 
   Status read_children(const pugi::xml_node& parent, int parent_index, int depth) {
-    if (depth == deepest) return at(parent, fmt::format("nested deeper than {} levels", deepest));
+    if (depth == deepest_element) return at(parent, fmt::format("nested deeper than {} levels", deepest_element));
     for (const auto& child : parent.children()) {
       const std::string_view name = child.name();
       if (name == "pci") {
@@ -268,7 +268,7 @@ void add_answered_nvlinks(DeviceTree& tree, const MachineAnswers& answers) {
 Result<Imported> import_nccl_xml(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
   const auto in_file = [&](std::string message) { return Error{ErrorCode::invalid_input, std::move(message), SourceLocation{filename}}; };
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  if (static_cast<std::int64_t>(text.size()) > longest_text.count()) return in_file("the file is longer than 4 MiB");
+  if (static_cast<std::int64_t>(text.size()) > longest_xml.count()) return in_file("the file is longer than 4 MiB");
   if (const auto byte = first_binary_byte(text); byte < text.size())
     return in_file(fmt::format("this is not a text file: byte {} is not text", byte));
   auto tree = XmlReader{text, filename}.run();
@@ -282,7 +282,7 @@ Result<Imported> import_nccl_xml(std::string_view text, const std::string& filen
 }
 
 Result<Imported> load_nccl_xml(const std::string& path, const MachineAnswers& answers) {
-  auto text = read_text_file(path, longest_text);
+  auto text = read_text_file(path, longest_xml);
   if (!text) return std::move(text).error();
   return import_nccl_xml(*text, path, answers);
 }

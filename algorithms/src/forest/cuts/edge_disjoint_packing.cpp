@@ -34,9 +34,9 @@ struct Partial {
   std::vector<std::pair<int, int>> edges;
 };
 
-class Packer {
+class DisjointPacker {
  public:
-  explicit Packer(const ForestProblem& problem)
+  explicit DisjointPacker(const ForestProblem& problem)
       : problem_(problem), vertices_(static_cast<std::size_t>(problem.vertices)), left_(vertices_ * vertices_), next_(vertices_) {
     for (const auto& arc : problem.arcs) {
       if (arc.capacity == 0) continue;  // else a pair with two arcs would stand twice in `next_`
@@ -207,7 +207,7 @@ class PathChoice {
 TreeList pack_trees(const ForestProblem& problem) {
   PathChoice paths(problem);
   TreeList list;
-  for (const auto& tree : Packer{problem}.run()) paths.place(tree, list);
+  for (const auto& tree : DisjointPacker{problem}.run()) paths.place(tree, list);
   return list;
 }
 

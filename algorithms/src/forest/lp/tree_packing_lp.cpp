@@ -21,7 +21,7 @@ constexpr double enough = 1 - 1e-9, exactly = 1 - 1e-13, nothing = 1e-12;
 constexpr int warm_rounds = 6, most_rounds = 400, extra_height = 24, most_idle_rounds = 12;  // without gain, before trees may grow higher
 constexpr double hopeless = 1 - 1e-6;                     // no better prices will show that trees of this height reach the target
 constexpr double most_work = 3e7, most_total_work = 4e8;  // of one round, and of all: some ten seconds
-constexpr std::size_t most_roots = 64;
+constexpr std::size_t most_lp_roots = 64;
 // How near the solver's weights are to the fractions that they stand for: the simplest that fill the links exactly are taken.
 constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
 
@@ -48,7 +48,7 @@ class TreePackingLp {
     }
   }
 
-  bool too_large() const { return roots_.size() > most_roots || work() > most_work; }
+  bool too_large() const { return roots_.size() > most_lp_roots || work() > most_work; }
 
   /// False if some tree cannot be grown at all, or the solver gives up. Starts from `seeds`, if there are any.
   bool run(const PackedForest* seeds) {

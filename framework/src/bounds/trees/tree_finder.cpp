@@ -11,7 +11,7 @@ namespace p2plab::bounds {
 
 namespace {
 
-constexpr std::size_t most_optional_for_all = 7;
+constexpr std::size_t most_optional_tried = 7;
 
 // Nodes that may branch but need not be reached.
 std::vector<int> optional_nodes(const Topology& topology, std::span<const int> terminals, std::span<const int> branching) {
@@ -27,7 +27,7 @@ std::vector<int> optional_nodes(const Topology& topology, std::span<const int> t
 }
 
 double effort_of_counts(std::size_t terminals, std::size_t optional) {
-  const auto sets = optional <= most_optional_for_all ? std::size_t{1} << optional : 2 + 2 * optional;
+  const auto sets = optional <= most_optional_tried ? std::size_t{1} << optional : 2 + 2 * optional;
   const auto stations = static_cast<double>(terminals + optional);
   return static_cast<double>(sets) * stations * stations;
 }
@@ -46,7 +46,7 @@ TreeFinder::TreeFinder(const Topology& topology, std::span<const int> terminals,
 }
 
 void TreeFinder::list_sets() {
-  exact_ = optional_.size() <= most_optional_for_all;
+  exact_ = optional_.size() <= most_optional_tried;
   if (exact_) {
     for (std::size_t set = 0; set < (std::size_t{1} << optional_.size()); ++set) {
       sets_.emplace_back();

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <pugixml.hpp>
 
+#include "exporters/xml_attribute.h"
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {
@@ -37,8 +38,6 @@ std::string name_of(CollectiveKind kind, const MscclDialect& dialect) {
   if (kind == all_gather) return "allgather";
   return kind == all_to_all ? "alltoall" : dialect.reduce_scatter;
 }
-
-void set(pugi::xml_node node, const char* name, const auto& value) { node.append_attribute(name).set_value(fmt::format("{}", value).c_str()); }
 
 void add_step(pugi::xml_node block, const MscclStep& step, std::size_t number) {
   auto node = block.append_child("step");

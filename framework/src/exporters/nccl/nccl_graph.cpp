@@ -6,6 +6,7 @@
 #include <pugixml.hpp>
 
 #include "exporters/nccl/rings.h"
+#include "exporters/xml_attribute.h"
 #include "p2plab/base/registry.h"
 #include "p2plab/program/exporter.h"
 
@@ -13,9 +14,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::size_t most_elements = 4095;
-
-void set(pugi::xml_node node, const char* name, const auto& value) { node.append_attribute(name).set_value(fmt::format("{}", value).c_str()); }
+constexpr std::size_t most_xml_elements = 4095;
 
 class NcclGraph final : public Exporter {
  public:
@@ -23,8 +22,8 @@ class NcclGraph final : public Exporter {
     const auto rings = nccl_rings(*job.topology, *job.plan);
     if (!rings) return rings.error();
     const auto elements = 2 + rings->orders.size() * (1 + rings->orders.front().size());
-    if (elements > most_elements)
-      return Error{ErrorCode::unsupported, fmt::format("NCCL graph: {} XML elements; at most {} are read", elements, most_elements)};
+    if (elements > most_xml_elements)
+      return Error{ErrorCode::unsupported, fmt::format("NCCL graph: {} XML elements; at most {} are read", elements, most_xml_elements)};
     return {};
   }
 

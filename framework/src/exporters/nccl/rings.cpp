@@ -26,7 +26,7 @@ struct Channel {
   std::int64_t weight = 0;
 };
 
-std::map<std::int32_t, Channel> channels_of(const Schedule& schedule) {
+std::map<std::int32_t, Channel> ring_channels_of(const Schedule& schedule) {
   std::map<std::int32_t, Channel> channels;
   for (const auto& chunk : schedule.chunks()) channels[chunk.channel].weight += chunk.weight;
   std::map<std::pair<Rank, std::uint32_t>, std::int32_t> holds;  // rank and scratch slot -> channel of what lies there
@@ -159,7 +159,7 @@ Result<NcclRings> nccl_rings(const Topology& topology, const Plan& plan) {
   NcclRings rings;
   std::vector<std::pair<std::vector<Rank>, std::int64_t>> found;
   std::int64_t unit = 0;
-  for (const auto& [number, channel] : channels_of(schedule)) {
+  for (const auto& [number, channel] : ring_channels_of(schedule)) {
     auto order = found.empty() || !rings.chain ? ring_of(channel, ranks) : std::vector<Rank>{};
     if (order.empty() && (found.empty() || rings.chain)) {
       order = chain_of(channel, ranks);

@@ -19,16 +19,16 @@ namespace p2plab {
 namespace {
 
 // "node01" of "node01 mlx5_0" and "node01 HCA-1": what the kernel and rdma-ndd call an adapter. None of what firmware is called.
-struct Named {
+struct AdapterName {
   std::string host;
   std::string device;
   int number = 0;
 };
 
-std::optional<Named> named(const std::string& description) {
+std::optional<AdapterName> adapter_name(const std::string& description) {
   const auto blank = description.find(' ');
   if (blank == std::string::npos || description.find(' ', blank + 1) != std::string::npos) return std::nullopt;
-  Named name{description.substr(0, blank), description.substr(blank + 1)};
+  AdapterName name{description.substr(0, blank), description.substr(blank + 1)};
   const auto digits = name.device.find_last_not_of("0123456789") + 1;
   if (digits == name.device.size() || digits == 0 || name.device.size() - digits > 4) return std::nullopt;
   name.number = std::stoi(name.device.substr(digits));
@@ -91,7 +91,7 @@ class FabricMachine {
     for (std::size_t n = 0; n < fabric_.nodes.size(); ++n) {
       const auto& node = fabric_.nodes[n];
       if (node.kind != IbNode::Kind::adapter || aggregates(node)) continue;
-      const auto name = named(node.description);
+      const auto name = adapter_name(node.description);
       if (!name) {
         ++nameless;
         continue;

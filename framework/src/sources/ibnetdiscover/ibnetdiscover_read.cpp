@@ -29,7 +29,7 @@ struct Kind {
   std::string_view word;
   IbNode::Kind kind;
 };
-constexpr std::array kinds{Kind{"Switch", IbNode::Kind::crossbar}, Kind{"Ca", IbNode::Kind::adapter}, Kind{"Rt", IbNode::Kind::router}};
+constexpr std::array node_kinds{Kind{"Switch", IbNode::Kind::crossbar}, Kind{"Ca", IbNode::Kind::adapter}, Kind{"Rt", IbNode::Kind::router}};
 
 // What begins lines that say nothing about who is joined to whom.
 constexpr std::array said_beside{"#",    "vendid=", "devid=", "sysimgguid=", "switchguid=", "caguid=",  "rtguid=", "Chassis", "Spine",
@@ -43,7 +43,7 @@ std::string_view trimmed(std::string_view text) {
 }
 
 // What stands in the next quotes; `text` goes on behind them. None if there are none.
-std::optional<std::string_view> quoted(std::string_view& text) {
+std::optional<std::string_view> quoted_word(std::string_view& text) {
   const auto begin = text.find('"');
   if (begin == std::string_view::npos) return std::nullopt;
   const auto end = text.find('"', begin + 1);
@@ -89,7 +89,7 @@ class FabricReader {
   Status line(std::size_t place, std::string_view text) {
     if (text.empty()) return {};
     if (text.front() == '[') return port(place, text);
-    for (const auto& [word, kind] : kinds) {
+    for (const auto& [word, kind] : node_kinds) {
       if (text.starts_with(word) && text.size() > word.size() && (text[word.size()] == ' ' || text[word.size()] == '\t'))
         return node(place, text, kind);
     }
@@ -98,9 +98,9 @@ class FabricReader {
   }
 
   Status node(std::size_t place, std::string_view text, IbNode::Kind kind) {
-    const auto id = quoted(text);
+    const auto id = quoted_word(text);
     if (!id || id->empty()) return fail(place, "expected the node's identifier in quotes");
-    const auto description = quoted(text).value_or("");
+    const auto description = quoted_word(text).value_or("");
     if (!by_id_.emplace(*id, fabric_.nodes.size()).second) return fail(place, fmt::format("'{}' is there twice", *id));
     fabric_.nodes.push_back({kind, std::string(*id), std::string(trimmed(description))});
     return {};
@@ -110,7 +110,7 @@ class FabricReader {
     if (fabric_.nodes.empty()) return fail(place, "a port before the first node");
     IbPort port;
     const auto number = bracketed(text);
-    const auto peer = quoted(text);
+    const auto peer = quoted_word(text);
     const auto other = peer ? bracketed(text) : std::nullopt;
     if (!number || !peer || !other) return fail(place, "expected a port such as [22] \"H-0008f10403961354\"[1]");
     port.number = *number;
@@ -127,7 +127,7 @@ class FabricReader {
   // The last word such as 4xHDR.
   static std::optional<Bandwidth> rate_of(std::string_view text) {
     // Descriptions may hold anything.
-    for (auto rest = text; quoted(rest);) text = rest;
+    for (auto rest = text; quoted_word(rest);) text = rest;
     std::optional<Bandwidth> rate;
     while (!(text = trimmed(text)).empty()) {
       const auto word = text.substr(0, text.find_first_of(" \t"));

@@ -25,18 +25,18 @@ std::string lower(std::string text) {
 }
 
 // Words of names and descriptions of links; the first that occurs decides.
-constexpr std::array kinds{std::pair{"nvl", LinkKind::nvlink},
-                           std::pair{"nvlink", LinkKind::nvlink},
-                           std::pair{"c2c", LinkKind::nvlink},
-                           std::pair{"pci", LinkKind::pcie},
-                           std::pair{"qpi", LinkKind::upi},
-                           std::pair{"upi", LinkKind::upi},
-                           std::pair{"host_memory", LinkKind::host_memory},
-                           std::pair{"network", LinkKind::network},
-                           std::pair{"eth", LinkKind::network},
-                           std::pair{"infiniband", LinkKind::network},
-                           std::pair{"roce", LinkKind::network},
-                           std::pair{"scale_out", LinkKind::network}};
+constexpr std::array link_kinds{std::pair{"nvl", LinkKind::nvlink},
+                                std::pair{"nvlink", LinkKind::nvlink},
+                                std::pair{"c2c", LinkKind::nvlink},
+                                std::pair{"pci", LinkKind::pcie},
+                                std::pair{"qpi", LinkKind::upi},
+                                std::pair{"upi", LinkKind::upi},
+                                std::pair{"host_memory", LinkKind::host_memory},
+                                std::pair{"network", LinkKind::network},
+                                std::pair{"eth", LinkKind::network},
+                                std::pair{"infiniband", LinkKind::network},
+                                std::pair{"roce", LinkKind::network},
+                                std::pair{"scale_out", LinkKind::network}};
 
 // Names that our own export gives components.
 constexpr std::array components{std::pair{"nvswitch", NodeKind::nvswitch}, std::pair{"pcie_switch", NodeKind::pcie_switch},
@@ -76,7 +76,7 @@ class InfraMachine {
     if (is(edge.a, "cpu") && is(edge.b, "cpu")) return LinkKind::upi;
     const auto& link = graph_.links[edge.link];
     for (const auto& text : {lower(link.name), lower(link.description)}) {
-      for (const auto& [word, kind] : kinds) {
+      for (const auto& [word, kind] : link_kinds) {
         if (text.find(word) != std::string::npos) return kind;
       }
     }

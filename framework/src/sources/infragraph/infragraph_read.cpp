@@ -14,7 +14,7 @@ namespace p2plab {
 namespace {
 
 constexpr std::int64_t most_parts = 200000;  // of nodes, and of edges
-constexpr int deepest = 8;                   // devices within devices
+constexpr int most_nested = 8;               // devices within devices
 
 struct Component {
   std::string name;
@@ -22,7 +22,7 @@ struct Component {
   std::string type;
 };
 
-struct Device {
+struct DeviceTemplate {
   std::vector<Component> components = {};
   std::map<std::string, std::size_t> links = {};  // by name
   ConfigValue edges;
@@ -57,7 +57,7 @@ class InfraReader {
  private:
   void read_device(const ConfigValue& value) {
     if (!value.expect_keys({.required = {"name", "components"}, .optional = {"description", "links", "edges"}})) return;
-    Device device{.edges = value["edges"]};
+    DeviceTemplate device{.edges = value["edges"]};
     for (const auto& component : value["components"].list(1)) {
       if (!component.expect_keys({.required = {"name", "count", "choice"},
                                   .optional = {"description", "custom", "device", "cpu", "xpu", "nic", "memory", "port", "switch"}}))
@@ -134,10 +134,10 @@ class InfraReader {
       for (std::int64_t i = 0; i < component.count && !full_; ++i) {
         const auto node = fmt::format("{}{}.{}", prefix, component.name, i);
         if (component.type == "device") {
-          if (depth == deepest || !devices_.contains(component.name)) {
+          if (depth == most_nested || !devices_.contains(component.name)) {
             full_ = true;
-            return place.add_error(depth == deepest
-                                       ? Error{ErrorCode::invalid_input, fmt::format("devices within devices, more than {} deep", deepest)}
+            return place.add_error(depth == most_nested
+                                       ? Error{ErrorCode::invalid_input, fmt::format("devices within devices, more than {} deep", most_nested)}
                                        : unknown_name("device", component.name, names_of(devices_)));
           }
           expand(component.name, node + ".", depth + 1, place);
@@ -283,7 +283,7 @@ class InfraReader {
 
   ConfigValue map_;
   InfraGraph graph_;
-  std::map<std::string, Device> devices_;
+  std::map<std::string, DeviceTemplate> devices_;
   std::map<std::string, std::pair<std::string, std::int64_t>> instances_;  // device and how many
   std::unordered_map<std::string, std::size_t> numbers_;
   std::map<std::pair<std::size_t, std::size_t>, std::size_t> joined_;

@@ -152,7 +152,7 @@ bool is_memory(std::string_view word) {
 }
 
 // The words of a name in lower case, without those that say nothing.
-std::vector<std::string> words_of(std::string_view name) {
+std::vector<std::string> words_of_name(std::string_view name) {
   constexpr std::array<std::string_view, 19> empty{"nvidia",   "geforce",    "rtx",     "gtx",         "tesla",     "amd",         "instinct",
                                                    "radeon",   "generation", "edition", "gpu",         "blackwell", "accelerator", "(tm)",
                                                    "graphics", "oam",        "rev",     "corporation", "inc"};
@@ -258,10 +258,10 @@ std::string_view gpu_of_pci_device(std::string_view device) {
   return found == pci_devices.end() ? std::string_view{} : found->second;
 }
 
-std::string plain_gpu_name(std::string_view name) { return joined(words_of(name)); }
+std::string plain_gpu_name(std::string_view name) { return joined(words_of_name(name)); }
 
 const GpuModel* known_gpu_model(std::string_view name) {
-  auto words = words_of(name);
+  auto words = words_of_name(name);
   if (const auto* model = find(joined(words))) return model;
   std::erase_if(words,
                 [](const std::string& word) { return is_memory(word) || word == "hbm2" || word == "hbm2e" || word == "hbm3" || word == "hbm3e"; });
