@@ -125,9 +125,9 @@ Demand one_of_each_kind(const Topology& topology, Demand demand) {
   std::vector<std::int64_t> marks(topology.nodes().size());
   for (std::size_t v = 0; v < marks.size(); ++v) marks[v] = 2 * demand.weights[v];
   for (const auto t : demand.terminals) ++marks[static_cast<std::size_t>(t)];
-  const auto group = symmetry_group(topology, marks);
+  const auto generators = symmetry_generators(topology, marks);
   std::vector<const std::vector<std::int32_t>*> images;
-  for (const auto& element : group) images.push_back(&element.nodes);
+  for (const auto& generator : generators) images.push_back(&generator.nodes);
   const auto orbit = orbits(marks.size(), images);
   std::vector<bool> known(marks.size());
   std::vector<int> terminals;

@@ -92,14 +92,25 @@ struct Usable {
   }
 };
 
-// Remembers the link and the vertex by which each vertex was last improved.
+// Remembers the link and the vertex by which each vertex was last improved, and whether another link is as good.
+template <class Tree>
 struct TreeRecorder : boost::default_dijkstra_visitor {
-  std::vector<LinkId>* tree = nullptr;
-  std::vector<std::size_t>* parents = nullptr;
+  Tree* tree = nullptr;
+  const std::vector<PathDelay>* delays = nullptr;
+  const std::vector<PathDelay>* weights = nullptr;
   template <class Edge, class Graph>
   void edge_relaxed(const Edge& edge, const Graph& graph) const {
-    (*tree)[target(edge, graph)] = graph[edge];
-    (*parents)[target(edge, graph)] = source(edge, graph);
+    const auto to = target(edge, graph);
+    tree->links[to] = graph[edge];
+    tree->parents[to] = source(edge, graph);
+    tree->tied[to] = false;
+  }
+  template <class Edge, class Graph>
+  void edge_not_relaxed(const Edge& edge, const Graph& graph) const {
+    const auto& before = (*delays)[source(edge, graph)];
+    const auto& weight = (*weights)[graph[edge].index()];
+    const auto to = target(edge, graph);
+    if (PathDelay{before.first + weight.first, before.second + weight.second} == (*delays)[to]) tree->tied[to] = true;
   }
 };
 
@@ -128,7 +139,6 @@ bool PathFinder::leaves(NodeId source) const { return boost::out_degree(source.i
 void PathFinder::start(NodeId source) {
   source_ = source;
   trees_.clear();
-  parents_.clear();
   widths_.assign(boost::num_vertices(graph_), 0);
   std::vector<std::int64_t> weights;  // minus the bandwidth, so that the least of the greatest is the widest
   for (std::size_t l = 0; l < topology_.links().size(); ++l)
@@ -156,10 +166,13 @@ std::vector<LinkId> PathFinder::path_to(NodeId target) {
   const auto width = -widths_[end];
   if (target == source_ || width == 0) return {};
   auto& tree = trees_[width];
-  if (tree.empty()) tree = quickest_tree(width);
-  const auto& parents = parents_[width];
+  if (tree.links.empty()) tree = quickest_tree(width);
+  only_one_ = true;
   std::vector<LinkId> path;
-  for (auto vertex = end; vertex != source_.index(); vertex = parents[vertex]) path.push_back(tree[vertex]);
+  for (auto vertex = end; vertex != source_.index(); vertex = tree.parents[vertex]) {
+    path.push_back(tree.links[vertex]);
+    only_one_ = only_one_ && !tree.tied[vertex];
+  }
   std::ranges::reverse(path);
   return path;
 }
@@ -170,16 +183,16 @@ PathDelay PathFinder::delay_of(const std::vector<LinkId>& path) const {
   return delay;
 }
 
-std::vector<LinkId> PathFinder::quickest_tree(std::int64_t width) {
-  std::vector<LinkId> tree(boost::num_vertices(graph_));
-  auto& parents = parents_[width];
-  parents.resize(tree.size());
+PathFinder::Tree PathFinder::quickest_tree(std::int64_t width) {
+  const auto vertices = boost::num_vertices(graph_);
+  Tree tree{std::vector<LinkId>(vertices), std::vector<std::size_t>(vertices), std::vector<bool>(vertices)};
   std::vector<PathDelay> weights;
   for (const auto& link : topology_.links()) weights.emplace_back(to_sim_time(link.latency).count(), 1);
-  std::vector<PathDelay> delays(tree.size());
-  TreeRecorder recorder;
+  std::vector<PathDelay> delays(vertices);
+  TreeRecorder<Tree> recorder;
   recorder.tree = &tree;
-  recorder.parents = &parents;
+  recorder.delays = &delays;
+  recorder.weights = &weights;
   run(
       width, weights, delays, PathDelay{0, 0}, PathDelay{std::numeric_limits<std::int64_t>::max(), 0},
       [](const PathDelay& a, const PathDelay& b) {

@@ -30,13 +30,22 @@ class PathFinder {
   bool leaves(NodeId source) const;
   void start(NodeId source);
   std::vector<LinkId> path_to(NodeId target);
+  /// Was the last path from `path_to` the only one as wide that is as quick? Then a symmetry of the machine carries it to the path of its ends'
+  /// images.
+  bool only_one() const { return only_one_; }
   /// Bytes per second of the widest path; zero if there is none.
   std::int64_t width_to(NodeId target) const;
   PathDelay delay_of(const std::vector<LinkId>& path) const;
 
  private:
   std::size_t vertex_of(NodeId node) const;
-  std::vector<LinkId> quickest_tree(std::int64_t width);
+  // The quickest ways that are at least so wide: how each vertex is entered last.
+  struct Tree {
+    std::vector<LinkId> links;
+    std::vector<std::size_t> parents;
+    std::vector<bool> tied;  // another link leads there as quickly
+  };
+  Tree quickest_tree(std::int64_t width);
   template <class Cost, class Combine, class Visitor>
   void run(std::int64_t width, const std::vector<Cost>& weights, std::vector<Cost>& costs, Cost zero, Cost infinity, Combine combine,
            Visitor visitor);
@@ -46,9 +55,9 @@ class PathFinder {
   TopologyGraph graph_;  // vertex: stage * nodes + node; stages only where a path's past matters
   std::size_t stages_ = 1;
   NodeId source_;
-  std::vector<std::int64_t> widths_;  // by vertex, negative
-  std::map<std::int64_t, std::vector<LinkId>> trees_;
-  std::map<std::int64_t, std::vector<std::size_t>> parents_;  // by vertex, beside trees_
+  std::vector<std::int64_t> widths_;    // by vertex, negative
+  std::map<std::int64_t, Tree> trees_;  // by width
+  bool only_one_ = true;
 };
 
 }  // namespace p2plab

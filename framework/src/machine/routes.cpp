@@ -2,121 +2,162 @@
 #include "p2plab/machine/routes.h"
 
 #include <algorithm>
-#include <optional>
+#include <atomic>
+#include <mutex>
+#include <ranges>
+#include <vector>
 
-#include "machine/path_finder.h"
+#include "machine/nearest_paths.h"
+#include "machine/sender_kinds.h"
+#include "p2plab/detail/parallel_links.h"
 
 namespace p2plab {
 
 namespace {
 
-// Of two hosts as wide, the nearer: memory on the GPU's own socket, though the link between the sockets may be no bottleneck.
-std::optional<NodeId> widest_host(const Topology& topology, PathFinder& finder) {
-  std::optional<NodeId> best;
-  PathDelay best_delay;
-  for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
-    const NodeId node{static_cast<std::int64_t>(i)};
-    if (topology.node(node).kind != NodeKind::host || finder.width_to(node) == 0) continue;
-    const auto delay = finder.delay_of(finder.path_to(node));
-    const bool better =
-        !best || finder.width_to(node) > finder.width_to(*best) || (finder.width_to(node) == finder.width_to(*best) && delay < best_delay);
-    if (!better) continue;
-    best = node;
-    best_delay = delay;
-  }
-  return best;
-}
+// The paths of one sender, one after another.
+struct Ways {
+  std::vector<std::uint32_t> ends = {0};
+  std::vector<LinkId> links = {};
+  bool only_ones = true;  // no path has an equal
 
-// Paths out of one node, each over the nearest reach that has one.
-class NearestPaths {
- public:
-  explicit NearestPaths(const Topology& topology) : topology_(topology) {
-    for (const auto reach : {Reach::fabric, Reach::server, Reach::anywhere}) finders_.emplace_back(topology, reach);
+  std::span<const LinkId> to(std::size_t target) const { return {links.data() + ends[target], ends[target + 1] - ends[target]}; }
+  void add(std::span<const LinkId> path) {
+    links.insert(links.end(), path.begin(), path.end());
+    ends.push_back(static_cast<std::uint32_t>(links.size()));
   }
+};
 
-  void start(NodeId source) {
-    source_ = source;
-    started_ = 0;
-  }
-
-  std::vector<LinkId> path_to(NodeId target) {
-    if (target == source_) return {};
-    // Host memory is no GPU's: the way to it need not be the fabric.
-    for (std::size_t i = topology_.node(target).kind == NodeKind::host ? 1 : 0; i < finders_.size(); ++i) {
-      if (!finders_[i].leaves(source_)) continue;
-      if (auto path = started(i).path_to(target); !path.empty()) return path;
-    }
-    return {};
-  }
-
-  // The host that holds the pinned memory of a GPU, in its own server if there is one.
-  std::optional<NodeId> host_of(NodeId gpu) {
-    start(gpu);
-    for (const std::size_t i : {1, 2}) {
-      if (auto host = widest_host(topology_, started(i))) return host;
-    }
-    return std::nullopt;
-  }
-
- private:
-  PathFinder& started(std::size_t finder) {
-    if ((started_ >> finder & 1U) == 0) finders_[finder].start(source_);
-    started_ |= 1U << finder;
-    return finders_[finder];
-  }
-
-  const Topology& topology_;
-  std::vector<PathFinder> finders_;
-  NodeId source_;
-  unsigned started_ = 0;  // a bit for each finder
+struct LazyWays {
+  std::atomic<bool> known = false;
+  Ways ways;
 };
 
 }  // namespace
 
-Routes::Routes(const Topology& topology) : topology_(topology), parallel_(topology) {
-  NearestPaths paths(topology);
-  const auto ranks = static_cast<std::size_t>(topology.ranks());
-  std::vector<NodeId> ends;
-  for (std::size_t r = 0; r < ranks; ++r) {
-    ends.push_back(topology.node_of(Rank{static_cast<std::int64_t>(r)}));
-    hosts_.push_back(paths.host_of(ends.back()));
+// Senders are ranks first, then the distinct hosts that hold their memory; so are receivers.
+class Routes::Table {
+ public:
+  explicit Table(const Topology& topology)
+      : topology_(topology), parallel_(topology_), ranks_(static_cast<std::size_t>(topology.ranks())), paths_(topology_), kinds_(topology_) {
+    for (std::size_t r = 0; r < ranks_; ++r) ends_.push_back(topology.node_of(Rank{static_cast<std::int64_t>(r)}));
+    kinds_.set(ends_);
+    find_hosts();
+    for (const auto& host : hosts_) {
+      const auto found = host ? std::ranges::find(ends_, *host) : ends_.end();
+      host_end_.push_back(static_cast<std::size_t>(found - ends_.begin()));
+      if (host && found == ends_.end()) ends_.push_back(*host);
+    }
+    kinds_.set(ends_);
+    to_ranks_ = std::vector<LazyWays>(ends_.size());
+    to_hosts_ = std::vector<LazyWays>(ranks_);
   }
-  for (const auto& host : hosts_) {
-    const auto found = host ? std::ranges::find(ends, *host) : ends.end();
-    host_end_.push_back(static_cast<std::size_t>(found - ends.begin()));
-    if (host && found == ends.end()) ends.push_back(*host);
+
+  std::span<const LinkId> between(std::size_t from, Rank to) const { return ways(to_ranks_, from).to(to.index()); }
+  std::span<const LinkId> to_host(Rank from, Rank owner) const {
+    return hosts_[owner.index()] ? ways(to_hosts_, from.index()).to(host_end_[owner.index()] - ranks_) : std::span<const LinkId>{};
   }
-  ends_ = ends.size();
-  offsets_.push_back(0);
-  for (const auto from : ends) {
-    paths.start(from);
-    for (const auto to : ends) {
-      const auto path = paths.path_to(to);
-      links_.insert(links_.end(), path.begin(), path.end());
-      offsets_.push_back(links_.size());
+  std::span<const LinkId> from_host(Rank owner, Rank to) const {
+    return hosts_[owner.index()] ? between(host_end_[owner.index()], to) : std::span<const LinkId>{};
+  }
+  std::optional<NodeId> host_of(Rank rank) const { return hosts_[rank.index()]; }
+  const ParallelLinks& parallel() const { return parallel_; }
+
+ private:
+  // Those of the first rank of a kind are looked for; the others' are its images if no other host is as near.
+  void find_hosts() {
+    std::vector<bool> only_one(ranks_);
+    hosts_.resize(ranks_);
+    for (const auto rank : kinds_.in_turn()) {
+      const auto& kin = kinds_.of(rank);
+      if (kin.before && only_one[kin.first]) {
+        const auto host = hosts_[*kin.before];
+        hosts_[rank] = host ? std::optional(kinds_.moved(kin, *host)) : host;
+        continue;
+      }
+      const auto [host, nearest] = paths_.host_of(ends_[rank]);
+      hosts_[rank] = host;
+      only_one[rank] = nearest;
     }
   }
-}
 
-std::span<const LinkId> Routes::path(std::size_t from, std::size_t to) const {
-  const auto pair = from * ends_ + to;
-  return {links_.data() + offsets_[pair], offsets_[pair + 1] - offsets_[pair]};
-}
+  const Ways& ways(std::vector<LazyWays>& all, std::size_t from) const {
+    if (!all[from].known.load(std::memory_order_acquire)) find(all, from);
+    return all[from].ways;
+  }
 
-std::span<const LinkId> Routes::between(Rank from, Rank to) const& { return path(from.index(), to.index()); }
+  void find(std::vector<LazyWays>& all, std::size_t from) const {
+    const std::lock_guard lock(looking_);
+    if (all[from].known) return;
+    const auto first = kinds_.of(from).first;
+    if (!all[first].known) keep(all, first, looked_for(all, first));
+    std::vector<std::size_t> wanted{from};
+    if (all[first].ways.only_ones) {
+      while (!all[wanted.back()].known) wanted.push_back(*kinds_.of(wanted.back()).before);
+      for (const auto one : wanted | std::views::reverse | std::views::drop(1)) keep(all, one, image_of(all, one));
+    } else if (!all[from].known) {
+      keep(all, from, looked_for(all, from));
+    }
+  }
 
-std::span<const LinkId> Routes::to_host(Rank from, Rank owner) const& {
-  return hosts_[owner.index()] ? path(from.index(), host_end_[owner.index()]) : std::span<const LinkId>{};
-}
+  static void keep(std::vector<LazyWays>& all, std::size_t from, Ways ways) {
+    all[from].ways = std::move(ways);
+    all[from].known.store(true, std::memory_order_release);
+  }
 
-std::span<const LinkId> Routes::from_host(Rank owner, Rank to) const& {
-  return hosts_[owner.index()] ? path(host_end_[owner.index()], to.index()) : std::span<const LinkId>{};
-}
+  Ways looked_for(const std::vector<LazyWays>& all, std::size_t from) const {
+    const bool to_hosts = &all == &to_hosts_;
+    const std::span<const NodeId> ends{ends_};
+    Ways found;
+    paths_.start(ends_[from]);
+    for (const auto to : to_hosts ? ends.subspan(ranks_) : ends.first(ranks_)) {
+      found.add(paths_.path_to(to));
+      found.only_ones = found.only_ones && paths_.only_one();
+    }
+    found.links.shrink_to_fit();
+    return found;
+  }
+
+  Ways image_of(const std::vector<LazyWays>& all, std::size_t from) const {
+    const auto& kin = kinds_.of(from);
+    const auto& before = all[*kin.before].ways;
+    const bool to_hosts = &all == &to_hosts_;
+    const auto first = to_hosts ? ranks_ : 0;
+    const auto last = to_hosts ? ends_.size() : ranks_;
+    Ways image;
+    image.links.reserve(before.links.size());
+    image.ends.reserve(before.ends.size());
+    for (auto to = first; to < last; ++to) {
+      for (const auto link : before.to(kinds_.moved_back(kin, to) - first)) image.links.push_back(kinds_.moved(kin, link));
+      image.ends.push_back(static_cast<std::uint32_t>(image.links.size()));
+    }
+    return image;
+  }
+
+  Topology topology_;
+  ParallelLinks parallel_;
+  std::size_t ranks_ = 0;
+  mutable std::mutex looking_;
+  mutable NearestPaths paths_;
+  SenderKinds kinds_;
+  std::vector<NodeId> ends_;
+  std::vector<std::optional<NodeId>> hosts_;  // per rank
+  std::vector<std::size_t> host_end_;         // per rank: index of its host among the ends
+  mutable std::vector<LazyWays> to_ranks_;    // by sender
+  mutable std::vector<LazyWays> to_hosts_;    // by rank
+};
+
+Routes::Routes(const Topology& topology) : table_(std::make_shared<const Table>(topology)) {}
+
+std::span<const LinkId> Routes::between(Rank from, Rank to) const& { return table_->between(from.index(), to); }
+std::span<const LinkId> Routes::to_host(Rank from, Rank owner) const& { return table_->to_host(from, owner); }
+std::span<const LinkId> Routes::from_host(Rank owner, Rank to) const& { return table_->from_host(owner, to); }
+std::optional<NodeId> Routes::host_of(Rank rank) const { return table_->host_of(rank); }
 
 Bandwidth Routes::bottleneck(std::span<const LinkId> path) const {
   Bandwidth least;
   for (const auto id : path) {
-    const auto width = parallel_.together(id);
+    const auto width = table_->parallel().together(id);
     least = least == Bandwidth{} ? width : std::min(least, width);
   }
   return least;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nccl/counted.h"
+#include "p2plab/detail/parallel_links.h"
 #include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {

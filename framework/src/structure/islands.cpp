@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "p2plab/base/quantity.h"
+#include "p2plab/detail/symmetry.h"
 #include "p2plab/machine/cuts.h"
 
 namespace p2plab {
@@ -16,23 +18,86 @@ namespace {
 
 using Partition = std::vector<std::vector<Rank>>;
 
+constexpr std::size_t many_parts = 32;  // from here on one of each kind is looked at
+
 // What a route is like: its width, and its distance as (class, nodes that forward).
 struct Pair {
   std::int64_t width = 0;
   std::pair<RouteClass, std::size_t> distance{RouteClass::none, 0};
 };
 
+RouteClass class_of(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::pcie_switch: return RouteClass::pcie_switch;
+    case NodeKind::host: return RouteClass::host;
+    case NodeKind::nic:
+    case NodeKind::network_switch: return RouteClass::network;
+    default: return RouteClass::fabric;
+  }
+}
+
+RouteClass class_of(LinkKind kind) {
+  switch (kind) {
+    case LinkKind::upi: return RouteClass::between_hosts;
+    case LinkKind::network: return RouteClass::network;
+    default: return RouteClass::fabric;
+  }
+}
+
+RouteClass class_of(const Topology& topology, std::span<const LinkId> path) {
+  if (path.empty()) return RouteClass::none;
+  auto furthest = RouteClass::fabric;
+  for (const auto id : path) {
+    const auto& link = topology.link(id);
+    furthest = std::max({furthest, class_of(link.kind), class_of(topology.node(link.to).kind)});
+  }
+  return furthest;
+}
+
+// The first of each kind of parts that the machine's symmetries carry onto each other.
+Partition one_of_each_kind(const Topology& topology, const Partition& parts) {
+  std::vector<std::int32_t> part_of(topology.nodes().size(), -1);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    for (const auto rank : parts[p]) part_of[topology.node_of(rank).index()] = static_cast<std::int32_t>(p);
+  }
+  std::vector<std::vector<std::int32_t>> moved;
+  for (const auto& generator : symmetry_generators(topology)) {
+    std::vector<std::int32_t> to;
+    for (const auto& part : parts) {
+      const auto image = [&](Rank rank) { return part_of[static_cast<std::size_t>(generator.nodes[topology.node_of(rank).index()])]; };
+      const bool whole = std::ranges::all_of(part, [&](Rank rank) { return image(rank) == image(part.front()); });
+      if (!whole) break;
+      to.push_back(image(part.front()));
+    }
+    if (to.size() == parts.size()) moved.push_back(std::move(to));
+  }
+  std::vector<const std::vector<std::int32_t>*> images;
+  for (const auto& image : moved) images.push_back(&image);
+  const auto orbit = orbits(parts.size(), images);
+  Partition kinds;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (orbit[p] == static_cast<int>(kinds.size())) kinds.push_back(parts[p]);
+  }
+  return kinds;
+}
+
 class Finder {
  public:
   Finder(const Topology& topology, const Routes& routes, double ratio)
-      : topology_(topology), ratio_(ratio), ranks_(static_cast<std::size_t>(topology.ranks())), pairs_(ranks_ * ranks_), degrees_(degrees(topology)) {
+      : topology_(topology), ratio_(ratio), ranks_(static_cast<std::size_t>(topology.ranks())), kinds_(1), degrees_(degrees(topology)) {
+    std::map<std::pair<std::int64_t, std::pair<RouteClass, std::size_t>>, std::uint32_t> known;
+    kind_of_.reserve(ranks_ * ranks_);
     for (std::size_t a = 0; a < ranks_; ++a) {
       for (std::size_t b = 0; b < ranks_; ++b) {
-        const Rank from{static_cast<std::int64_t>(a)};
-        const Rank to{static_cast<std::int64_t>(b)};
-        const auto path = a == b ? std::span<const LinkId>{} : routes.between(from, to);
-        if (path.empty()) continue;
-        pairs_[a * ranks_ + b] = {routes.bottleneck(path).bytes_per_second(), {route_class(topology, routes, from, to), path.size() - 1}};
+        const auto path = a == b ? std::span<const LinkId>{} : routes.between(Rank{static_cast<std::int64_t>(a)}, Rank{static_cast<std::int64_t>(b)});
+        if (path.empty()) {
+          kind_of_.push_back(0);
+          continue;
+        }
+        const Pair pair{routes.bottleneck(path).bytes_per_second(), {class_of(topology, path), path.size() - 1}};
+        const auto [at, fresh] = known.try_emplace({pair.width, pair.distance}, static_cast<std::uint32_t>(kinds_.size()));
+        if (fresh) kinds_.push_back(pair);
+        kind_of_.push_back(at->second);
       }
     }
   }
@@ -46,10 +111,9 @@ class Finder {
 
  private:
   // A connection of two ranks is as good as its worse direction.
-  std::int64_t width(std::size_t a, std::size_t b) const { return std::min(pairs_[a * ranks_ + b].width, pairs_[b * ranks_ + a].width); }
-  std::pair<RouteClass, std::size_t> distance(std::size_t a, std::size_t b) const {
-    return std::max(pairs_[a * ranks_ + b].distance, pairs_[b * ranks_ + a].distance);
-  }
+  std::int64_t width(std::size_t a, std::size_t b) const { return std::min(pair(a, b).width, pair(b, a).width); }
+  std::pair<RouteClass, std::size_t> distance(std::size_t a, std::size_t b) const { return std::max(pair(a, b).distance, pair(b, a).distance); }
+  const Pair& pair(std::size_t a, std::size_t b) const { return kinds_[kind_of_[a * ranks_ + b]]; }
 
   template <class Joined>
   Partition components(const Joined& joined) const {
@@ -84,7 +148,7 @@ class Finder {
     std::int64_t widest = 0;
     for (std::size_t a = 0; a < ranks_; ++a) {
       for (std::size_t b = a + 1; b < ranks_; ++b) {
-        if (part[a] != part[b]) widest = std::max(widest, std::max(pairs_[a * ranks_ + b].width, pairs_[b * ranks_ + a].width));
+        if (part[a] != part[b]) widest = std::max({widest, pair(a, b).width, pair(b, a).width});
       }
     }
     return widest;
@@ -129,7 +193,7 @@ class Finder {
   // Over all parts, the least of: what a rank of it can send, over its share of the way out of the part.
   double narrowest_way_out(const Partition& parts) const {
     double least = std::numeric_limits<double>::infinity();
-    for (const auto& part : parts) {
+    for (const auto& part : parts.size() < many_parts ? parts : one_of_each_kind(topology_, parts)) {
       if (part.size() == 1) continue;
       std::vector<Rank> rest;
       auto own = std::numeric_limits<std::int64_t>::max();
@@ -182,41 +246,15 @@ class Finder {
   const Topology& topology_;
   double ratio_;
   std::size_t ranks_;
-  std::vector<Pair> pairs_;
+  std::vector<Pair> kinds_;             // the first: no route
+  std::vector<std::uint32_t> kind_of_;  // by pair of ranks
   std::vector<Degree> degrees_;
   std::vector<IslandLevel> levels_;
 };
 
-RouteClass class_of(NodeKind kind) {
-  switch (kind) {
-    case NodeKind::pcie_switch: return RouteClass::pcie_switch;
-    case NodeKind::host: return RouteClass::host;
-    case NodeKind::nic:
-    case NodeKind::network_switch: return RouteClass::network;
-    default: return RouteClass::fabric;
-  }
-}
-
-RouteClass class_of(LinkKind kind) {
-  switch (kind) {
-    case LinkKind::upi: return RouteClass::between_hosts;
-    case LinkKind::network: return RouteClass::network;
-    default: return RouteClass::fabric;
-  }
-}
-
 }  // namespace
 
-RouteClass route_class(const Topology& topology, const Routes& routes, Rank from, Rank to) {
-  const auto path = routes.between(from, to);
-  if (path.empty()) return RouteClass::none;
-  auto furthest = RouteClass::fabric;
-  for (const auto id : path) {
-    const auto& link = topology.link(id);
-    furthest = std::max({furthest, class_of(link.kind), class_of(topology.node(link.to).kind)});
-  }
-  return furthest;
-}
+RouteClass route_class(const Topology& topology, const Routes& routes, Rank from, Rank to) { return class_of(topology, routes.between(from, to)); }
 
 std::vector<IslandLevel> find_islands(const Topology& topology, const Routes& routes, double ratio) {
   return Finder(topology, routes, ratio).levels();

@@ -2,10 +2,10 @@
 // Which links a transfer between two end points takes when a schedule names no path of its own.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
-#include <vector>
 
-#include "p2plab/detail/parallel_links.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -14,7 +14,8 @@ namespace p2plab {
 /// NVSwitch and other links of their own where there is such a way, else within their server, else over a network; hosts and NICs do not forward what
 /// comes from one NIC to another. Among those paths it is the widest one (largest least bandwidth), then the one with the least latency, then the
 /// fewest links, then the lowest link ids; it never passes through a GPU. PCIe goes up its tree and down again, never up by a neighbour's way. Links
-/// that run beside each other count together; a path names the first.
+/// that run beside each other count together; a path names the first. Paths are looked for when one of their sender is first asked for, by any
+/// thread; of senders that the machine's symmetries carry onto each other once, if no path has an equal.
 class Routes {
  public:
   explicit Routes(const Topology& topology);
@@ -32,19 +33,13 @@ class Routes {
   bool connected(Rank from, Rank to) const { return from == to || !between(from, to).empty(); }
   /// The host node that holds a rank's pinned memory: the one with the widest path from it, of several the nearest;
   /// none if no host is reachable.
-  std::optional<NodeId> host_of(Rank rank) const { return hosts_[rank.index()]; }
+  std::optional<NodeId> host_of(Rank rank) const;
   /// The least bandwidth along a path; zero for an empty one.
   Bandwidth bottleneck(std::span<const LinkId> path) const;
 
  private:
-  std::span<const LinkId> path(std::size_t from, std::size_t to) const;
-  Topology topology_;
-  ParallelLinks parallel_;
-  std::size_t ends_ = 0;                      // ranks first, then the distinct hosts
-  std::vector<std::optional<NodeId>> hosts_;  // per rank
-  std::vector<std::size_t> host_end_;         // per rank: index of its host among the ends
-  std::vector<std::size_t> offsets_;          // CSR over from * ends_ + to
-  std::vector<LinkId> links_;
+  class Table;
+  std::shared_ptr<const Table> table_;
 };
 
 }  // namespace p2plab

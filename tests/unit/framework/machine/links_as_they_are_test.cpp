@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "p2plab/bounds/bounds.h"
+#include "p2plab/detail/parallel_links.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"

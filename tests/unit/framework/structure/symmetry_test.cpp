@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <tuple>
 
 #include "p2plab/detail/symmetry.h"
 #include "p2plab/machine/presets.h"
@@ -38,6 +40,24 @@ TEST(Symmetry, MachinesOfEqualGpusHaveOneElementForEachGpu) {
     EXPECT_EQ(group.size(), static_cast<std::size_t>(machine.ranks())) << machine.name();
     EXPECT_EQ(images_of_the_first_gpu(machine, group), group.size()) << machine.name();
     for (const auto& element : group) expect_automorphism(machine, element);
+  }
+}
+
+// As a group of them does, without its elements.
+TEST(Symmetry, GeneratorsJoinTheGpusOfAnOrbit) {
+  for (const auto& [name, parameters, kinds] :
+       {std::tuple{std::string{"torus"}, Parameters{{"dims", "4x6"}}, 1}, {"dgx-a100", {{"nodes", "3"}}, 1}, {"mesh", {{"dims", "3x3"}}, 3}}) {
+    const auto machine = *make_preset(name, parameters);
+    std::vector<const std::vector<std::int32_t>*> images;
+    const auto generators = symmetry_generators(machine);
+    for (const auto& generator : generators) {
+      expect_automorphism(machine, generator);
+      images.push_back(&generator.nodes);
+    }
+    const auto orbit = orbits(machine.nodes().size(), images);
+    std::set<int> of_gpus;
+    for (int r = 0; r < machine.ranks(); ++r) of_gpus.insert(orbit[machine.node_of(Rank{r}).index()]);
+    EXPECT_EQ(of_gpus.size(), static_cast<std::size_t>(kinds)) << machine.name();
   }
 }
 

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "structure/symmetry_search.h"
+#include "machine/symmetry_search.h"
 
 namespace p2plab {
 
@@ -22,11 +22,15 @@ Automorphism composed(const Automorphism& first, const Automorphism& then) {
   return {composed(first.nodes, then.nodes), composed(first.links, then.links), composed(first.groups, then.groups)};
 }
 
-// Grows a group generator by generator, as long as it has no more elements than the machine has GPUs.
+// Looks for generators, and grows the group of them as long as it has no more elements than the machine has GPUs.
 class GroupFinder {
  public:
-  GroupFinder(const Topology& topology, std::span<const std::int64_t> marks) : topology_(topology), search_(topology, marks) {
+  enum class Wanted { group, generators };
+
+  GroupFinder(const Topology& topology, std::span<const std::int64_t> marks, Wanted wanted)
+      : topology_(topology), search_(topology, marks), wanted_(wanted) {
     group_.push_back(identity_of(topology));
+    orbit_ = node_orbits();
   }
 
   std::vector<Automorphism> run() {
@@ -37,7 +41,7 @@ class GroupFinder {
       if (!pair) break;
       shift(pair->first, pair->second);
     }
-    return std::move(group_);
+    return std::move(wanted_ == Wanted::group ? group_ : generators_);
   }
 
  private:
@@ -57,7 +61,7 @@ class GroupFinder {
           const int digit = r / lot % base;
           fixed.emplace_back(gpu(r), gpu(r + ((digit + 1) % base - digit) * lot));
         }
-        if (!same_colours(fixed)) continue;
+        if (!same_colours(fixed) || !joins(fixed)) continue;
         if (const auto mapping = search_.find(std::move(fixed), [](int, int) { return 0; })) add(*mapping);
         if (static_cast<int>(group_.size()) == n) return;
       }
@@ -73,7 +77,6 @@ class GroupFinder {
   // The first two GPUs of one colour in different orbits that were not tried yet; large colours first.
   std::optional<std::pair<int, int>> next_pair() {
     if (static_cast<int>(group_.size()) * 2 > topology_.ranks() || topology_.ranks() > most_searched) return std::nullopt;
-    const auto orbit = node_orbits();
     std::optional<std::pair<int, int>> best;
     std::size_t most = 0;
     for (int a = 0; a < topology_.ranks(); ++a) {
@@ -82,7 +85,7 @@ class GroupFinder {
       for (int b = a + 1; b < topology_.ranks(); ++b) {
         const auto from = static_cast<std::size_t>(gpu(a));
         const auto to = static_cast<std::size_t>(gpu(b));
-        if (orbit[from] == orbit[to] || search_.colours()[from] != search_.colours()[to] || tried_.contains({a, b})) continue;
+        if (orbit_[from] == orbit_[to] || search_.colours()[from] != search_.colours()[to] || tried_.contains({a, b})) continue;
         best = std::pair{a, b};
         most = alike;
         break;
@@ -124,23 +127,29 @@ class GroupFinder {
 
   std::vector<int> node_orbits() const {
     std::vector<const std::vector<std::int32_t>*> images;
-    for (const auto& element : group_) images.push_back(&element.nodes);
+    for (const auto& generator : generators_) images.push_back(&generator.nodes);
     return orbits(topology_.nodes().size(), images);
   }
 
-  // Would the mapping join GPUs of different orbits?
+  // Would a mapping that sends the first of each pair to the second join GPUs of different orbits?
+  bool joins(const std::vector<std::pair<int, int>>& pairs) const {
+    return std::ranges::any_of(
+        pairs, [&](const auto& pair) { return orbit_[static_cast<std::size_t>(pair.first)] != orbit_[static_cast<std::size_t>(pair.second)]; });
+  }
   bool joins(const Automorphism& generator) const {
-    const auto orbit = node_orbits();
-    for (int r = 0; r < topology_.ranks(); ++r) {
-      const auto from = static_cast<std::size_t>(gpu(r));
-      if (orbit[from] != orbit[static_cast<std::size_t>(generator.nodes[from])]) return true;
-    }
-    return false;
+    std::vector<std::pair<int, int>> pairs;
+    for (int r = 0; r < topology_.ranks(); ++r) pairs.emplace_back(gpu(r), generator.nodes[static_cast<std::size_t>(gpu(r))]);
+    return joins(pairs);
+  }
+
+  void add(const Automorphism& generator) {
+    if (!joins(generator) || (wanted_ == Wanted::group && !grow(generator))) return;
+    generators_.push_back(generator);
+    orbit_ = node_orbits();
   }
 
   // The closure with one more generator, if it is small enough.
-  void add(const Automorphism& generator) {
-    if (!joins(generator)) return;
+  bool grow(const Automorphism& generator) {
     const auto most = static_cast<std::size_t>(topology_.ranks());
     std::set<std::vector<std::int32_t>> known;
     std::vector<Automorphism> closure = group_;
@@ -151,18 +160,20 @@ class GroupFinder {
       for (const auto& by : kept) {
         auto next = composed(closure[i], by);
         if (!known.insert(next.nodes).second) continue;
-        if (closure.size() == most) return;
+        if (closure.size() == most) return false;
         closure.push_back(std::move(next));
       }
     }
-    generators_ = std::move(kept);
     group_ = std::move(closure);
+    return true;
   }
 
   const Topology& topology_;
   SymmetrySearch search_;
+  Wanted wanted_;
   std::vector<Automorphism> group_;
   std::vector<Automorphism> generators_;
+  std::vector<int> orbit_;  // of each node, by the generators
   std::set<std::pair<int, int>> tried_;
 };
 
@@ -235,6 +246,12 @@ Automorphism identity_of(const Topology& topology) {
   return same;
 }
 
-std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks) { return GroupFinder{topology, marks}.run(); }
+std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks) {
+  return GroupFinder{topology, marks, GroupFinder::Wanted::group}.run();
+}
+
+std::vector<Automorphism> symmetry_generators(const Topology& topology, std::span<const std::int64_t> marks) {
+  return GroupFinder{topology, marks, GroupFinder::Wanted::generators}.run();
+}
 
 }  // namespace p2plab
