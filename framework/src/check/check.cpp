@@ -38,6 +38,9 @@ class ProgramChecker {
     if (!owners) return std::move(owners).error();
     owners_ = *std::move(owners);
     if (auto ok = order_.find_sequence(owners_); !ok) return std::move(ok).error();
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      if (!owed_.any_of(b)) blocks_[b].contributors = blocks_[b].receivers = {};
+    }
     places_.emplace(program_, owners_, blocks_, layout_, sums_);
     for (const auto& block : blocks_) complete_.push_back(sums_.set_of(block.contributors));
     for (std::size_t at = 0; at < order_.sequence().size(); ++at) {

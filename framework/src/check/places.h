@@ -39,7 +39,7 @@ struct Extent {
 class Places {
  public:
   /// Cuts memory wherever an operand of an instruction or a block begins or ends; inputs hold what their ranks give, by the names that `sums` has
-  /// for that. `owners`: by operand.
+  /// for that. `owners`: by operand. `blocks` of which nothing is owed have no contributors and receivers here: their bytes hold nothing.
   Places(const Program& program, std::span<const std::uint32_t> owners, std::span<const Block> blocks, const BufferLayout& layout, Sums& sums);
 
   Extent extent(const Operand& operand, std::int64_t bytes) const { return extent(operand.rank, operand.buffer, operand.offset, bytes); }

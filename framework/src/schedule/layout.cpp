@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace p2plab {
 
@@ -79,26 +80,60 @@ std::int64_t BufferLayout::Side::find(std::int32_t block) const {
   return found != places.end() && found->block == block ? found->offset : -1;
 }
 
-BufferLayout::BufferLayout(const Collective& collective, std::span<const Block> blocks, int ranks, const Payload& payload)
-    : inputs_(static_cast<std::size_t>(ranks)), outputs_(static_cast<std::size_t>(ranks)) {
-  const auto elements = block_elements(collective, blocks, payload);
-  for (std::size_t b = 0; b < elements.size(); ++b) {
-    const auto bytes = elements[b] * size_of(payload.type);
-    const auto append = [&](std::vector<Side>& sides, std::span<const Rank> holders) {
-      for (const auto rank : holders) {
-        auto& side = sides[rank.index()];
-        side.places.push_back({static_cast<std::int32_t>(b), side.size});
-        side.size += bytes;
+BufferLayout::BufferLayout(const Collective& collective, std::span<const Block> blocks, int ranks, const Payload& payload) {
+  auto bytes = block_elements(collective, blocks, payload);
+  for (auto& count : bytes) count *= size_of(payload.type);
+  inputs_ = sides(blocks, ranks, bytes, &Block::contributors);
+  outputs_ = sides(blocks, ranks, bytes, &Block::receivers);
+}
+
+// At first all ranks are alike; each block parts those that hold it from those that do not.
+BufferLayout::Sides BufferLayout::sides(std::span<const Block> blocks, int ranks, const std::vector<std::int64_t>& bytes,
+                                        std::vector<Rank> Block::*holders) {
+  Sides sides{{}, std::vector<std::size_t>(static_cast<std::size_t>(ranks))};
+  std::vector<std::size_t> size{sides.of_rank.size()};
+  std::vector<std::size_t> held(1);    // of each side, by the block at hand
+  std::vector<std::size_t> parted(1);  // which side these go to; 0: none
+  std::vector<std::size_t> left;       // the sides that they leave
+  for (const auto& block : blocks) {
+    for (const auto rank : block.*holders) ++held[sides.of_rank[rank.index()]];
+    for (const auto rank : block.*holders) {
+      const auto side = sides.of_rank[rank.index()];
+      if (held[side] == 0 || held[side] == size[side]) continue;
+      if (parted[side] == 0) {
+        left.push_back(side);
+        parted[side] = size.size();
+        size.push_back(0);
+        held.push_back(0);
+        parted.push_back(0);
       }
-    };
-    append(inputs_, blocks[b].contributors);
-    append(outputs_, blocks[b].receivers);
+      sides.of_rank[rank.index()] = parted[side];
+      ++size[parted[side]];
+    }
+    for (const auto rank : block.*holders) held[sides.of_rank[rank.index()]] = 0;
+    for (const auto side : left) {
+      size[side] -= held[side];
+      held[side] = parted[side] = 0;
+    }
+    left.clear();
   }
+  sides.all.resize(size.size());
+  std::vector<std::int32_t> last(size.size(), -1);
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    for (const auto rank : blocks[b].*holders) {
+      const auto at = sides.of_rank[rank.index()];
+      if (std::exchange(last[at], static_cast<std::int32_t>(b)) == static_cast<std::int32_t>(b)) continue;
+      auto& side = sides.all[at];
+      side.places.push_back({static_cast<std::int32_t>(b), side.size});
+      side.size += bytes[b];
+    }
+  }
+  return sides;
 }
 
 bool BufferLayout::shares(Rank rank) const {
-  const auto& input = inputs_[rank.index()];
-  const auto& output = outputs_[rank.index()];
+  const auto& input = inputs_.of(rank);
+  const auto& output = outputs_.of(rank);
   const bool input_is_smaller = input.size <= output.size;
   const auto distance = output_within_input(rank);
   return std::ranges::all_of((input_is_smaller ? input : output).places, [&](const Place& place) {
@@ -108,7 +143,7 @@ bool BufferLayout::shares(Rank rank) const {
 }
 
 std::int64_t BufferLayout::output_within_input(Rank rank) const {
-  for (const auto& place : outputs_[rank.index()].places) {
+  for (const auto& place : outputs_.of(rank).places) {
     const auto offset = input_offset(rank, place.block);
     if (offset >= 0) return offset - place.offset;
   }

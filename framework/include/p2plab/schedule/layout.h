@@ -37,11 +37,11 @@ class BufferLayout {
   BufferLayout(const Collective& collective, std::span<const Block> blocks, int ranks, const Payload& payload);
 
   /// Bytes of a rank's whole input or output.
-  Bytes input_size(Rank rank) const { return Bytes{inputs_[rank.index()].size}; }
-  Bytes output_size(Rank rank) const { return Bytes{outputs_[rank.index()].size}; }
+  Bytes input_size(Rank rank) const { return Bytes{inputs_.of(rank).size}; }
+  Bytes output_size(Rank rank) const { return Bytes{outputs_.of(rank).size}; }
   /// Byte offset of a block in a rank's buffer, or -1 if the block is not in it.
-  std::int64_t input_offset(Rank rank, std::int32_t block) const { return inputs_[rank.index()].find(block); }
-  std::int64_t output_offset(Rank rank, std::int32_t block) const { return outputs_[rank.index()].find(block); }
+  std::int64_t input_offset(Rank rank, std::int32_t block) const { return inputs_.of(rank).find(block); }
+  std::int64_t output_offset(Rank rank, std::int32_t block) const { return outputs_.of(rank).find(block); }
   /// In-place operation: can a rank's smaller buffer lie within its larger one? Only if all of its blocks lie there, too, and all at one distance.
   bool shares(Rank rank) const;
   /// In-place operation: where a rank's smaller buffer lies within its larger one (byte offset of output within input, or of input within
@@ -58,8 +58,16 @@ class BufferLayout {
     std::int64_t size = 0;
     std::int64_t find(std::int32_t block) const;
   };
-  std::vector<Side> inputs_;
-  std::vector<Side> outputs_;
+  // Ranks that hold the same blocks have one side.
+  struct Sides {
+    std::vector<Side> all;
+    std::vector<std::size_t> of_rank;
+    const Side& of(Rank rank) const { return all[of_rank[rank.index()]]; }
+  };
+  static Sides sides(std::span<const Block> blocks, int ranks, const std::vector<std::int64_t>& bytes, std::vector<Rank> Block::*holders);
+
+  Sides inputs_;
+  Sides outputs_;
 };
 
 }  // namespace p2plab
