@@ -98,6 +98,19 @@ TEST(MemoryLimit, OfTheSystemIsAnErrorToo) {
   EXPECT_LE(WEXITSTATUS(status), 1);
 }
 
+TEST(MemoryLimit, OfTheSystemSaysHowMuchIsNeededAndTheBound) {
+  const auto script = test::scratch("limited.sh");
+  std::ofstream(script) << "ulimit -v 200000; exec '" << P2PLAB_PROGRAM << "' plan torus:dims=24x24 --algorithm forest --profile ideal\n";
+  const auto err = test::scratch("err");
+  const int status = std::system(("bash '" + script.string() + "' > /dev/null 2> '" + err.string() + "'").c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  const auto said = test::content(err);
+  EXPECT_NE(said.find("while planning all_reduce with forest, which needs at least "), std::string::npos) << said;
+  EXPECT_NE(said.find(" more than were taken"), std::string::npos) << said;
+  EXPECT_NE(said.find("no plan can take less than"), std::string::npos) << said;
+}
+
 // 1 MiB of GPUs without links; a file of machine text that would not be read again is not written.
 TEST(LargeMachines, EndWithAReason) {
   const auto file = test::scratch("many.yaml");

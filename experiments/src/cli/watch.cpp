@@ -24,6 +24,7 @@
 #include <fmt/format.h>
 
 #include "cli/memory_use.h"
+#include "cli/refused_memory.h"
 #include "p2plab/base/file_descriptor.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/report/files.h"
@@ -199,8 +200,9 @@ Status Watch::guarded(const std::function<Status()>& work) const {
   try {
     return work();
   } catch (const std::bad_alloc&) {
-    return show_after({ErrorCode::unsupported,
-                       fmt::format("the system gave no more memory{}, which takes more than {}", while_doing(), about_memory(memory_taken()))});
+    const auto needed = memory_taken() + refused_memory();
+    return show_after({ErrorCode::unsupported, fmt::format("the system gave no more memory{}, which needs at least {}: {} more than were taken",
+                                                           while_doing(), about_memory(needed), about_memory(refused_memory()))});
   } catch (const std::length_error&) {
     return with_what_is_known({ErrorCode::unsupported, "more memory is needed than there can be" + while_doing()});
   } catch (const std::system_error& fault) {
