@@ -67,10 +67,12 @@ namespace {
 // Cut at servers and played; what cannot be cut runs otherwise, and very large plans take too long.
 std::optional<PlanSummary::OverServers> over_servers(const Evaluator& evaluator, const Evaluation& evaluation) {
   constexpr std::size_t most_steps = 20'000;
+  constexpr int most_servers = 512;  // a program for each is much memory
   const auto& program = evaluation.program;
   if (evaluation.plan().schedule.step_count() > most_steps || program.epilogue) return std::nullopt;
   const auto& topology = evaluator.topology();
   if (std::ranges::none_of(topology.links(), [](const Link& link) { return link.kind == LinkKind::network; })) return std::nullopt;
+  if (servers_of(topology, evaluator.routes()).count() > most_servers) return std::nullopt;
   const auto cut = cut_at_servers(topology, evaluator.routes(), evaluation.plan().schedule, program.payload, program.tuning, program.in_place);
   if (!cut || cut->servers.count() < 2) return std::nullopt;
   const auto played = evaluator.simulate(cut->joined, {.in_a_row = true});
@@ -80,14 +82,30 @@ std::optional<PlanSummary::OverServers> over_servers(const Evaluator& evaluator,
 
 }  // namespace
 
+namespace {
+
+// What `find` finds of the program; of the whole one where a folded one is not the same for all images on the machine or by the profile at hand.
+template <class Find>
+auto in_either_form(const Evaluator& evaluator, const Evaluation& evaluation, const Find& find) {
+  auto found = find(evaluation.program);
+  if (found || !evaluation.program.folded) return found;
+  const auto whole = evaluator.whole(evaluation);
+  return whole ? find(whole->program) : found;
+}
+
+}  // namespace
+
 PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis, const Limit& least) {
   const auto& schedule = evaluation.plan().schedule;
   const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), schedule));
   auto range = rests_on(evaluator.topology(), [&](const Topology& other) -> std::optional<double> {
-    const auto time = Evaluator(other, evaluator.profile()).time(evaluation.program);
+    const Evaluator there(other, evaluator.profile());
+    const auto time = in_either_form(evaluator, evaluation, [&](const Program& program) { return there.time(program); });
     return time ? std::optional{microseconds(*time)} : std::nullopt;
   });
-  const auto prediction = range.on.empty() ? Result{Prediction{}} : evaluator.predict(evaluation.program);
+  const auto prediction = range.on.empty()
+                              ? Result{Prediction{}}
+                              : in_either_form(evaluator, evaluation, [&](const Program& program) { return evaluator.predict(program); });
   return PlanSummary{.algorithm = evaluation.plan().planner,
                      .collective = std::string{to_string(schedule.collective().kind)},
                      .ranks = static_cast<int>(schedule.collective().members.size()),
@@ -152,10 +170,12 @@ std::string to_text(const PlanSummary& plan) {
   text += rests_on_text(plan.rests_on, "us");
   text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
                       or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
-  if (plan.at_link_rates)
-    text += fmt::format("  by link rates    no plan by {} takes less than {:.2f} us: they get {:.0f} % of a link's bandwidth, says the profile\n",
+  if (plan.at_link_rates) {
+    const double more = plan.bound ? (*plan.at_link_rates / *plan.bound - 1) * 100 : 0;
+    text += fmt::format("  by link rates    no plan by {} takes less than {:.2f} us{}: they get {:.0f} % of a link's bandwidth, says the profile\n",
                         plan.tuning.protocol == Protocol::copy ? "copy engines" : "thread blocks", microseconds(*plan.at_link_rates),
-                        100 * plan.link_efficiency);
+                        more >= 1 ? fmt::format(", {:.0f} % above the bound", more) : std::string{}, 100 * plan.link_efficiency);
+  }
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
   text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.thread_blocks, slicing(plan.tuning));
   text += fmt::format("  memory           {} of scratch a GPU{}\n", about(plan.scratch),
