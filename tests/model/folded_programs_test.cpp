@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folded programs: those of representatives alone, simulated, give all that the whole programs give.
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
+#include "p2plab/schedule/analysis.h"
 #include "p2plab/simulator/plays_folded.h"
 #include "p2plab/simulator/simulate.h"
 #include "support/plans.h"
@@ -64,6 +66,14 @@ void expect_same(const SimResult& folded, const SimResult& whole) {
   }
 }
 
+// What the representatives' own ways load, which `auto` looks at first.
+void expect_no_more_than_all_load(const Topology& machine, const Routes& routes, const Schedule& schedule) {
+  const auto all = link_loads(machine, routes, schedule).per_link;
+  const auto least = least_link_loads(machine, routes, schedule).per_link;
+  for (std::size_t l = 0; l < all.size(); ++l) EXPECT_LE(least[l], all[l] * (1 + 1e-9)) << l;
+  EXPECT_GT(std::ranges::max(least), 0);
+}
+
 // Counts the programs that are folded.
 void compare(const Case& wanted, int& folded_programs) {
   SCOPED_TRACE(wanted.machine + " " + wanted.planner + " " + std::string{to_string(wanted.kind)});
@@ -73,6 +83,7 @@ void compare(const Case& wanted, int& folded_programs) {
   const Routes routes(machine);
   const PeerAccess peer_access(machine, routes);
   const auto proof = *verify(machine, routes, plan->schedule);
+  expect_no_more_than_all_load(machine, routes, plan->schedule);
   const Payload payload{.elements = std::int64_t{machine.ranks()} * 8 * 1024};
   for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{4096}}, Tuning{.slice = Bytes{2048}, .lane_per_step = true}}) {
     const auto folded = lower_folded(plan->schedule, proof, payload, tuning, peer_access, 0);
@@ -80,6 +91,7 @@ void compare(const Case& wanted, int& folded_programs) {
     const auto whole = lower(plan->schedule, proof, payload, tuning, peer_access, CallerMemory::as_proved, 0);
     if (!whole || whole->packets) continue;
     EXPECT_LT((*folded)->lanes.size(), whole->lanes.size());
+    EXPECT_TRUE(check_folded(machine, routes, plan->schedule, proof, **folded));
     EXPECT_TRUE(check(machine, routes, *whole));
     for (const auto& profile : {Profile{}, busy_profile()}) {
       for (const bool skip : {true, false}) {
@@ -111,6 +123,13 @@ TEST(FoldedPrograms, GiveWhatTheWholeGives) {
     }
     EXPECT_GT(folded, 16) << machine;
   }
+  // Odd sizes, and islands in islands.
+  int odd = 0;
+  for (const auto* machine :
+       {"hgx-a100:nodes=3,gpus=5", "torus:dims=3x5", "hgx-h100:nodes=3,network=rail", "hgx-h100:nodes=4,gpus=2,network=tree,leaf=2"}) {
+    for (const auto* planner : {"forest", "hierarchical"}) compare({machine, planner, CollectiveKind::all_gather}, odd);
+  }
+  EXPECT_GT(odd, 30);
   int larger = 0;
   compare({"hgx-h200:nodes=4", "hierarchical", CollectiveKind::all_reduce}, larger);
   compare({"hgx-h200:nodes=4", "forest", CollectiveKind::reduce_scatter}, larger);

@@ -30,10 +30,13 @@ class Hierarchical final : public Planner {
  public:
   // Along trees slices follow each other.
   bool reads_payload(const Collective&, const Parameters& parameters) const override { return parameters.at("across") == "tree"; }
+  // Of very many members' blocks each is so small that rings and direct exchanges gain little by cutting it.
   bool is_short(const Collective& collective, const Parameters& parameters) const override {
     using enum CollectiveKind;
+    constexpr std::size_t very_many = 2048;
     const auto kind = collective.kind;
-    return parameters.at("across") == "tree" && (kind == all_reduce || kind == broadcast || kind == reduce);
+    const bool small_blocks = collective.members.size() > very_many && (kind == all_gather || kind == reduce_scatter);
+    return parameters.at("across") == "tree" && (kind == all_reduce || kind == broadcast || kind == reduce || small_blocks);
   }
 
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
@@ -202,8 +205,11 @@ class Hierarchical final : public Planner {
       collective.kind == CollectiveKind::reduce_scatter ? moves.reduce(chunk, digits) : moves.hand_out(chunk, digits);
     }
     std::vector<Chunk> others;
-    for (std::size_t rotation = 1; rotations != nullptr && rotation < rotations->rotations(); ++rotation) {
-      for (const auto member : listed) others.push_back({position_of(collective, rotations->rotated(rotation, member)), 1, 0});
+    if (rotations == nullptr) return others;
+    std::vector<std::int32_t> block_of(collective.members.size());  // all ranks are members
+    for (std::size_t b = 0; b < block_of.size(); ++b) block_of[collective.members[b].index()] = static_cast<std::int32_t>(b);
+    for (std::size_t rotation = 1; rotation < rotations->rotations(); ++rotation) {
+      for (const auto member : listed) others.push_back({block_of[rotations->rotated(rotation, member).index()], 1, 0});
     }
     return others;
   }

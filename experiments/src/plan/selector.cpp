@@ -12,6 +12,7 @@
 
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/program/check.h"
+#include "p2plab/schedule/analysis.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/simulator/slices_floor.h"
 #include "plan/best_tuning.h"
@@ -162,13 +163,18 @@ bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) con
   const auto chunk = static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(1, schedule.chunks().size()));
   const double rounding = large ? most_rounded_off(schedule, payload) : uneven_rounding + (chunk < tiny_chunk ? 2 * rounded_to / chunk : 0);
   if (rounding >= 1) return false;
-  const auto& busiest = plan.busiest(evaluator_);
   const auto& profile = evaluator_.profile();
   // Of large groups' plans it is known that none goes by copy engines.
   const bool by_blocks = large && evaluator_.options().forms == PlanForms::model && plan.plan().tuning.protocol != Protocol::copy;
   const auto of_links = by_blocks ? profile.link_efficiency : std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0);
-  const auto efficiency = busiest.is_link ? of_links : 1.0;
-  return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) / efficiency > best.count() * (large ? 1 - worth_a_plan : 1);
+  const auto takes_longer = [&](const Bottleneck& busiest) {
+    const auto efficiency = busiest.is_link ? of_links : 1.0;
+    return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) / efficiency > best.count() * (large ? 1 - worth_a_plan : 1);
+  };
+  const auto& topology = evaluator_.topology();
+  // What a few ranks alone load says enough of most.
+  if (schedule.folding().folded() && takes_longer(bottleneck(topology, least_link_loads(topology, evaluator_.routes(), schedule)))) return true;
+  return takes_longer(plan.busiest(evaluator_));
 }
 
 // What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.

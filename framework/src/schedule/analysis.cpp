@@ -84,9 +84,9 @@ std::span<const LinkId> path_of(const Routes& routes, const Schedule& schedule, 
 }
 
 // Of a folded schedule whose images carry ranks onto each other: each way once, for all steps of the base that take it or an image of it. None where
-// images have other shares.
+// images have other shares. `all`: in all images, else in those that carry one of its ends to a representative.
 std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes& routes, const Schedule& schedule,
-                                         const std::vector<double>& fractions) {
+                                         const std::vector<double>& fractions, bool all) {
   const auto images = RankImages::of(schedule);
   if (images == nullptr) return std::nullopt;
   const auto count = schedule.base_chunk_count();
@@ -120,20 +120,30 @@ std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes&
   }
   LinkLoads loads{std::vector<double>(topology.links().size())};
   for (const auto& [access, load] : accesses) {
-    for (int i = 0; i < images->images(); ++i) {
+    const auto add = [&](int i) {
       const auto there = at(images->moved(i, access.location.rank), access.location.buffer, 0);
       const auto path = path_of(routes, schedule, there, images->moved(i, access.executor), images->moved(i, access.route), access.reads);
       for (const auto link : path) loads.per_link[link.index()] += load;
-    }
+    };
+    const auto other = images->back(access.location.rank);
+    for (int i = 0; all && i < images->images(); ++i) add(i);
+    if (all) continue;
+    add(0);  // the executor is a representative
+    if (other != 0) add(other);
   }
   return loads;
 }
 
 }  // namespace
 
+LinkLoads least_link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
+  if (auto folded = loads_of_images(topology, routes, schedule, chunk_fractions(schedule), false)) return *std::move(folded);
+  return link_loads(topology, routes, schedule);
+}
+
 LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
   const auto fractions = chunk_fractions(schedule);
-  if (auto folded = loads_of_images(topology, routes, schedule, fractions)) return *std::move(folded);
+  if (auto folded = loads_of_images(topology, routes, schedule, fractions, true)) return *std::move(folded);
   LinkLoads loads{std::vector<double>(topology.links().size())};
   ChunkOfStep chunk_of(schedule);
   StepReader steps(schedule);

@@ -56,6 +56,7 @@ std::string short_names(const std::vector<std::string>& names) {
 std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes) {
   constexpr std::size_t few = 4;
   constexpr std::size_t most = 12;
+  constexpr std::size_t many = 64;  // from here on the shorter text is taken
   std::vector<bool> named(topology.nodes().size());
   std::vector<std::string> names;
   for (const auto node : nodes) {
@@ -63,13 +64,15 @@ std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes
     names.push_back(topology.node(node).name);
   }
   if (names.size() <= most) return fmt::format("{}", fmt::join(names, ", "));
-  const auto left_out = named.size() - names.size();
-  if (left_out == 0 || left_out > few) return short_names(names);
-  names.clear();
+  std::vector<std::string> others;
   for (std::size_t n = 0; n < named.size(); ++n) {
-    if (!named[n]) names.push_back(topology.nodes()[n].name);
+    if (!named[n]) others.push_back(topology.nodes()[n].name);
   }
-  return fmt::format("all but {}", fmt::join(names, ", "));
+  if (!others.empty() && others.size() <= few) return fmt::format("all but {}", fmt::join(others, ", "));
+  auto text = short_names(names);
+  if (others.empty() || names.size() < many) return text;
+  auto all_but = "all but " + short_names(others);
+  return all_but.size() < text.size() ? all_but : text;
 }
 
 std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to) {

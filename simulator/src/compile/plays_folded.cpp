@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/simulator/plays_folded.h"
 
+#include <set>
+#include <tuple>
+
 #include "compile/check_program.h"
 #include "compile/resource_images.h"
 
@@ -17,10 +20,16 @@ bool plays_folded(const Topology& topology, const Routes& routes, const Schedule
   ResourceImages resources(images, machine, out, links_of);
   bool alike = true;
   bool loads = false;
-  const auto take = [&](Rank executor, const Location& location, RouteId route, bool reads) {
+  std::set<std::tuple<Rank, Rank, RouteId, bool>> taken;
+  const auto take = [&](Rank base_executor, const Location& location, RouteId base_route, bool reads) {
     if (location.buffer == Buffer::host) alike = false;
-    if (!alike || location.rank == executor) return;
-    const Peer peer{{location.rank, location.buffer, route, 0}, reads, {}};
+    if (!alike || location.rank == base_executor) return;
+    // Steps of different ranks may be the same representative's, moved.
+    const auto image = images.back(base_executor);
+    const auto executor = images.moved(image, base_executor);
+    const auto route = images.moved(image, base_route);
+    const Peer peer{{images.moved(image, location.rank), location.buffer, route, 0}, reads, {}};
+    if (!taken.emplace(executor, peer.operand.rank, route, reads).second) return;
     const auto links = links_of(executor, peer);
     if (links.empty()) {
       alike = false;
