@@ -81,10 +81,10 @@ TEST(MemoryLimit, IsKeptByAnEstimateOrByAWatch) {
   const auto slices = p2plab("simulate --memory-limit '1 GiB' " + quoted_path(hostile("plan_2e40_elements.json")));
   EXPECT_EQ(slices.exit, 1);
   EXPECT_NE(slices.err.find("slices takes at least"), std::string::npos) << slices.err;
-  const auto gpus = p2plab("bound --topology ring:gpus=4096 --memory-limit '100 MiB'");
+  const auto gpus = p2plab("bound --topology ring:gpus=4096 --memory-limit '50 MiB'");
   EXPECT_EQ(gpus.exit, 1);
-  EXPECT_NE(gpus.err.find("the limit is 0.1 GiB"), std::string::npos) << gpus.err;
-  const auto plan = p2plab("plan --topology torus:dims=32x32 --algorithm forest --memory-limit '120 MiB'");
+  EXPECT_NE(gpus.err.find("the limit is 50 MiB"), std::string::npos) << gpus.err;
+  const auto plan = p2plab("plan --topology torus:dims=32x32 --algorithm forest --memory-limit '80 MiB'");
   EXPECT_EQ(plan.exit, 1);
   EXPECT_NE(plan.err.find("memory limit"), std::string::npos) << plan.err;
   EXPECT_NE(plan.err.find("no plan can take less than"), std::string::npos) << plan.err;
