@@ -32,6 +32,9 @@ inline Bytes memory_taken() {
   return Bytes{getrusage(RUSAGE_SELF, &usage) == 0 ? std::int64_t{usage.ru_maxrss} * 1024 : 0};
 }
 
+/// What the last `new` that failed asked for, in any thread; zero if none did.
+Bytes refused_memory();
+
 /// Half of the memory that this machine, or the group of processes this one is in, may take.
 inline Bytes usual_memory_limit() {
   auto most = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);

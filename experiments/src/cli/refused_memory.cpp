@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // std::bad_alloc does not say how much was asked for, so the program has a `new` that remembers it.
-#include "cli/refused_memory.h"
-
 #include <atomic>
 #include <cstdlib>
 #include <new>
+
+#include "cli/memory_use.h"
 
 namespace p2plab::cli {
 

@@ -24,7 +24,6 @@
 #include <fmt/format.h>
 
 #include "cli/memory_use.h"
-#include "cli/refused_memory.h"
 #include "p2plab/base/file_descriptor.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/report/files.h"

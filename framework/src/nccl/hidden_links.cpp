@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nccl/hidden_links.h"
 
-#include "machine/pcie_tree.h"
+#include "paths/pcie_tree.h"
 
 namespace p2plab::nccl {
 

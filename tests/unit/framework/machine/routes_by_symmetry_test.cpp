@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "machine/nearest_paths.h"
+#include "paths/nearest_paths.h"
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/routes.h"
 #include "support/reference.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine/pcie_tree.h"
+#include "paths/pcie_tree.h"
 
 #include <algorithm>
 

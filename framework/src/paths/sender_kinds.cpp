@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine/sender_kinds.h"
+#include "paths/sender_kinds.h"
 
 namespace p2plab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine/symmetry_search.h"
+#include "paths/symmetry_search.h"
 
 #include <algorithm>
 #include <bit>

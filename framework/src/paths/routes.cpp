@@ -7,8 +7,8 @@
 #include <ranges>
 #include <vector>
 
-#include "machine/nearest_paths.h"
-#include "machine/sender_kinds.h"
+#include "paths/nearest_paths.h"
+#include "paths/sender_kinds.h"
 #include "p2plab/detail/parallel_links.h"
 
 namespace p2plab {

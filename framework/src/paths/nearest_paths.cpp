@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine/nearest_paths.h"
+#include "paths/nearest_paths.h"
 
 namespace p2plab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine/path_finder.h"
+#include "paths/path_finder.h"
 
 #include <algorithm>
 #include <functional>
@@ -9,8 +9,8 @@
 #include <boost/graph/filtered_graph.hpp>
 #include <boost/property_map/function_property_map.hpp>
 
-#include "machine/pcie_tree.h"
 #include "p2plab/detail/passage.h"
+#include "paths/pcie_tree.h"
 
 namespace p2plab {
 

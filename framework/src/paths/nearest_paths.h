@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "machine/path_finder.h"
+#include "paths/path_finder.h"
 
 namespace p2plab {
 

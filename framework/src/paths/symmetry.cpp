@@ -6,7 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "machine/symmetry_search.h"
+#include "paths/symmetry_search.h"
 
 namespace p2plab {
 
