@@ -29,7 +29,7 @@ Topology switch_with_an_assumed_link() {
 // At its ends that link is like no other, so that there the program is played whole.
 TEST(PlanSummary, OfAFoldedProgramHasTheIntervalOfTheWhole) {
   const auto machine = switch_with_an_assumed_link();
-  const auto plan = *testing::plan_on(machine, "pairwise", CollectiveKind::all_gather);
+  const auto plan = *testing::plan_on(machine, "pairwise", CollectiveKind::all_to_all);
   const auto limit = limit_of(machine, plan.schedule.collective());
   std::optional<PlanSummary> whole;
   for (const bool folded : {false, true}) {
