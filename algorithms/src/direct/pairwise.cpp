@@ -25,6 +25,9 @@ class Pairwise final : public Planner {
                          "use one_shot, which is the direct all_reduce");
     }
     const auto n = collective.members.size();
+    // Folded are only blocks that one member sends to one.
+    const bool listed = collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter;
+    if (auto fault = listed ? too_long_by_pairs("pairwise", collective, context) : std::nullopt) return *std::move(fault);
     const auto alike = n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, flow->blocks()) : std::nullopt;
     alike ? rotate(*flow, *alike, topology.ranks()) : push_in_rounds(*flow, sends(*flow, collective));
     return std::move(*flow).finish("pairwise", *std::move(parameters),
