@@ -109,13 +109,13 @@ TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
   std::vector<int> devices;
   for (int r = 0; r < 2; ++r) devices.push_back(r % *count);
   auto communicator = *Communicator::create(devices, {.recorded = true, .steps = true});
-  const Tuning lamport{.protocol = Protocol::lamport};
-  const Tuning ll128{.protocol = Protocol::ll128};
+  const Tuning by_lamport{.protocol = Protocol::lamport};
+  const Tuning by_ll128{.protocol = Protocol::ll128};
   const Tuning by_slices{.blocks_per_lane = 4, .slice = 4_KiB};
   const Tuning in_bulk{.blocks_per_lane = 4, .slice = 64_KiB};  // on Hopper and later
-  for (auto which : {CallCase{all_reduce, "one_shot", lamport, 512}, CallCase{all_reduce, "two_shot", lamport, 100'000},
-                     CallCase{all_gather, "one_shot", ll128, 30'011}, CallCase{all_reduce, "two_shot", lamport, 30'000, {.interpret = true}},
-                     CallCase{all_reduce, "two_shot", lamport, 30'000, {.threads = 1024}},  // with no room for a warp that notes
+  for (auto which : {CallCase{all_reduce, "one_shot", by_lamport, 512}, CallCase{all_reduce, "two_shot", by_lamport, 100'000},
+                     CallCase{all_gather, "one_shot", by_ll128, 30'011}, CallCase{all_reduce, "two_shot", by_lamport, 30'000, {.interpret = true}},
+                     CallCase{all_reduce, "two_shot", by_lamport, 30'000, {.threads = 1024}},  // with no room for a warp that notes
                      CallCase{all_reduce, "ring", by_slices, 100'003}, CallCase{all_gather, "ring", in_bulk, 4'000'000}}) {
     which.use = BufferUse::staged;  // whose calls name a journal
     auto made = FreshCalls::create(communicator, devices, which);
