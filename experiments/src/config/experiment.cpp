@@ -206,10 +206,11 @@ MeasureOptions read_measure(const ConfigValue& value) {
 
 NcclRun read_nccl(const ConfigValue& value) {
   NcclRun run;
-  if (!value.present() || !value.expect_keys({.optional = {"launch", "nvls", "peers"}})) return run;
+  if (!value.present() || !value.expect_keys({.optional = {"launch", "nvls", "peers", "amd_cpu"}})) return run;
   if (value["launch"].present()) run.launch = value["launch"].as(nccl::launch_mode, nccl::launch_modes().front()).name;
   run.nvls = value["nvls"].boolean(false);
   run.peers = value["peers"].boolean(true);
+  run.amd_cpu = value["amd_cpu"].boolean(false);
   return run;
 }
 

@@ -87,7 +87,7 @@ std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& 
 class Search {
  public:
   Search(const Topology& topology, const Routes& routes, const SearchOptions& options)
-      : topology_(topology), routes_(routes), boxes_(boxes_of(topology, routes)), peers_over_hosts_(options.peers_over_hosts) {
+      : topology_(topology), routes_(routes), boxes_(boxes_of(topology, routes)), options_(options) {
     const auto gpu = topology.node_of(Rank{0});
     nvlink_ = nvlink_gbps(topology, gpu);
     generation_ = options.generation.value_or(generation_of(topology, nvlink_));
@@ -100,7 +100,7 @@ class Search {
 
   Result<Communicator> run() {
     if (topology_.ranks() < 2) return Error{ErrorCode::unsupported, "NCCL's model needs two GPUs or more"};
-    Communicator c{.ranks = topology_.ranks(), .nodes = static_cast<int>(boxes_.size()), .generation = generation_};
+    Communicator c{.ranks = topology_.ranks(), .nodes = static_cast<int>(boxes_.size()), .generation = generation_, .amd_cpu = options_.amd_cpu};
     const bool even = std::ranges::all_of(boxes_, [&](const auto& server) { return server.size() == boxes_.front().size(); });
     if (!even) return Error{ErrorCode::unsupported, "NCCL's model needs servers of equally many GPUs"};
     c.ring = best_rings(false);
@@ -143,7 +143,7 @@ class Search {
   bool ends_at_host(Rank from, Rank to) const {
     return std::ranges::any_of(routes_.between(from, to), [&](LinkId id) {
       const auto& node = topology_.node(topology_.link(id).to);
-      return node.kind == NodeKind::host && !(peers_over_hosts_ && node.forwards_peers);
+      return node.kind == NodeKind::host && !(options_.peers_over_hosts && node.forwards_peers);
     });
   }
 
@@ -269,7 +269,7 @@ class Search {
   double share_ = 1;
   bool switched_ = false;
   bool multicast_ = false;
-  bool peers_over_hosts_ = false;
+  SearchOptions options_;
   Generation generation_ = Generation::ampere;
 };
 

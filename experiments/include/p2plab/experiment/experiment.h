@@ -37,6 +37,7 @@ using ExecutorMaker = std::function<std::unique_ptr<Executor>(const std::string&
 struct NcclRun {
   std::string launch = {};  // one of nccl::launch_modes(); empty: as the calls of this experiment
   bool nvls = false;        // with sums in NVSwitches, where there are such
+  bool amd_cpu = false;     // several servers with AMD's CPUs, of which NCCL expects more time at its network thread
   bool peers = true;        // peer access through hosts that pass it on: as behind AMD's CPUs, elsewhere by NCCL_P2P_LEVEL=SYS
 };
 

@@ -91,6 +91,7 @@ struct SearchOptions {
   std::optional<Generation> generation = std::nullopt;
   bool multicast = false;
   bool peers_over_hosts = true;
+  bool amd_cpu = false;  // of several servers: NCCL counts 2 us a hop for its network thread, not 1, and LL's bandwidth anew
 };
 Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options = {});
 

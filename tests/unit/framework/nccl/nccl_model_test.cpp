@@ -139,6 +139,10 @@ TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
   // Ring Simple: 8.4 + 28 hops inside at no less than 3 us of network overhead + 2 hops of 14 us.
   EXPECT_NEAR(table.at(Algorithm::ring, Proto::simple).latency_us, 8.4 + (30 - 2) * 3.4 + 2 * 14, 1e-9);
   EXPECT_NEAR(table.at(Algorithm::tree, Proto::ll).latency_us, 6.8 + 2 * (7 * 0.6 + 1 * 5.0), 1e-9);
+  const auto topology = *resolve_topology("hgx-h100:gpus=8,nodes=2,network=rail");
+  const Table amd(*search(topology, Routes{topology}, {.amd_cpu = true}), CollectiveKind::all_reduce);
+  EXPECT_NEAR(amd.at(Algorithm::ring, Proto::simple).latency_us, 8.4 + (30 - 2) * 6 + 2 * 14, 1e-9);
+  EXPECT_NEAR(amd.at(Algorithm::ring, Proto::ll).latency_us - table.at(Algorithm::ring, Proto::ll).latency_us, 30 - 2, 1e-9);
   const auto& line = table.at(Algorithm::ring, Proto::simple);
   EXPECT_NEAR(microseconds(*table.time(Algorithm::ring, Proto::simple, 1_GiB)), 1.4 * line.latency_us + 1073741824.0 / (1000 * line.bandwidth_gbps),
               1e-6);
