@@ -101,15 +101,25 @@ class FreshCalls {
   }
 
   Status make_findings() {
-    for (const auto device : devices_) {
-      if (auto done = cuda::use_device(device); !done) return done;
+    for (std::size_t r = 0; r < devices_.size(); ++r) {
+      if (auto done = cuda::use_device(devices_[r]); !done) return done;
       auto memory = cuda::allocate(Bytes{sizeof(device::CheckResult)});
       if (!memory) return memory.error();
       found_.push_back(*std::move(memory));
+      if (auto done = load_data_kernels(r); !done) return done;
       const device::CheckResult none;
       if (auto done = cuda::copy_to_device(found_.back().address(), &none, Bytes{sizeof none}); !done) return done;
     }
     return {};
+  }
+
+  // CUDA loads a kernel when it is first launched, and may wait for those that run: a call that waits for another rank would keep it from that.
+  Status load_data_kernels(std::size_t r) {
+    const Rank rank{static_cast<std::int64_t>(r)};
+    const auto& stream = streams_->streams[r];
+    if (auto done = buffers_->generate_on(rank, 0, stream); !done) return done;
+    if (auto done = buffers_->compare_on(rank, 0, found_[r].address(), stream); !done) return done;
+    return cuda::synchronize(stream);
   }
 
   static void hold_up(std::mt19937& random) {
