@@ -133,7 +133,7 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   const bool in_graph = capture && *capture != 0;
   auto buffers = asked.buffers;
   if (journal_ && number != 0) {
-    if (in_graph) buffers.journal = journal_->of_captured(*capture, info);
+    if (in_graph) buffers.journal = journal_->of_captured(*capture, asked.call);
     if (!in_graph && recorder_.level() >= monitor::Level::detailed) buffers.journal = journal_->of_call(number);
   }
   runtime::ServedBy by;

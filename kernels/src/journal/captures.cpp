@@ -12,7 +12,6 @@ namespace p2plab::capi {
 namespace {
 
 using args::CallCounts;
-using monitor::CallInfo;
 
 static_assert(offsetof(CallCounts, last) == args::last_run && offsetof(CallCounts, left) == args::left_begin);
 
@@ -30,22 +29,23 @@ std::optional<CallCounts> with_the_last(CallCounts counts) {
 
 Bytes memory_bytes(std::uint64_t count) { return Bytes{static_cast<std::int64_t>(count)}; }
 
-bool alike(const CallInfo& a, const CallInfo& b) {
-  return a.kind == b.kind && a.count == b.count && a.type == b.type && a.op == b.op && a.root == b.root && a.peer == b.peer;
-}
-
 }  // namespace
 
+Journal::~Journal() {
+  for (std::uint32_t i = 0; i < used_; ++i) recorder_.release_captured(captured_[i].recorded);
+}
+
 // The first of a form is noted, then one in so many.
-Journal::Alike* Journal::to_follow(const CallInfo& asked) {
+Journal::Alike* Journal::to_follow(const runtime::Call& asked) {
   if (each_) return nullptr;
-  const auto found = std::ranges::find_if(alike_, [&](const Alike& other) { return alike(other.asked, asked); });
-  const bool follows = found != alike_.end() && found->followers + 1 < noted_one_in(recorder_.level(), asked.bytes);
+  const auto found = std::ranges::find(alike_, asked, &Alike::asked);
+  const auto bytes = static_cast<std::uint64_t>(runtime::bytes_of(asked));
+  const bool follows = found != alike_.end() && found->followers + 1 < noted_one_in(recorder_.level(), bytes);
   return follows ? &*found : nullptr;
 }
 
 // Places that nobody had first, so that what is known of graphs that are gone stays as long as there is room.
-CallJournal Journal::of_captured(std::uint64_t capture, const CallInfo& asked) {
+CallJournal Journal::of_captured(std::uint64_t capture, const runtime::Call& asked) {
   const std::lock_guard lock(places_);
   if (capture != capture_) {
     capture_ = capture;
@@ -63,9 +63,9 @@ CallJournal Journal::of_captured(std::uint64_t capture, const CallInfo& asked) {
   return journal;
 }
 
-void Journal::keep(std::uint64_t number, const CallInfo& info, const SharedItems& items) {
+void Journal::keep(std::uint64_t number, const monitor::CallInfo& info, const SharedItems& items) {
   const std::lock_guard lock(places_);
-  if (offer_.place == none) return recorder_.refuse_captured();
+  if (number == 0 || offer_.place == none) return recorder_.refuse_captured();  // an offer may be of a call before
   auto of = info;
   if (offer_.follows != nullptr) of.flags |= monitor::follows;
   put(recorder_.add_captured(number, offer_.capture, of), items);
@@ -93,7 +93,7 @@ void Journal::put(int recorded, const SharedItems& items) {
   if (recorded < 0) return;
   for (const auto each : followers_) captured_[each].before = next;
   followers_.clear();
-  std::erase_if(alike_, [&](const Alike& other) { return alike(other.asked, asked); });
+  std::erase_if(alike_, [&](const Alike& other) { return other.asked == asked; });
   alike_.push_back({.asked = asked, .place = next});
   if (!items) return;
   const std::lock_guard lock(items_mutex_);
@@ -145,13 +145,15 @@ void Journal::read_runs(Captured& call, const CallCounts& counts) {
   recorder_.replays(call.recorded, call.known);
 }
 
-// A graph runs its calls equally often, in their order: not more often than the one behind this one. Runs that the other one is ahead took its mean
-// time.
+// A graph runs its calls equally often, in their order: not more often than the one behind this one. The run that the other one is ahead is its last;
+// where it is ahead by more, they took its mean time. What is added up never becomes less.
 void Journal::follow(Captured& call) const {
   auto known = captured_[call.follows].known;
   const auto replays = call.before == none ? known.replays : std::min(known.replays, captured_[call.before].known.replays);
   if (replays <= call.known.replays) return;
-  known.sum -= known.sum / known.replays * (known.replays - replays);
+  const auto ahead = known.replays - replays;
+  known.sum -= ahead == 1 ? known.last : known.sum / known.replays * ahead;
+  known.sum = std::max(known.sum, call.known.sum);
   known.replays = replays;
   call.known = known;
   recorder_.replays(call.recorded, known);

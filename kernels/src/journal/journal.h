@@ -17,6 +17,7 @@
 #include "lowered/kernel_args.h"
 #include "monitor/recorder.h"
 #include "p2plab/run/communicator.h"
+#include "runtime/call.h"
 #include "runtime/device_calls.h"
 
 namespace p2plab::capi {
@@ -70,12 +71,18 @@ class Journal {
   }
   /// `memory` is of that size. With `each` every call in a graph is noted by its kernel; else, of those alike in one graph, one in noted_one_in.
   Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory, bool each = false);
+  /// Its calls in graphs run no more: what they came to is read until others need their room in the record.
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+  Journal(Journal&&) = delete;
+  Journal& operator=(Journal&&) = delete;
 
   /// Where the kernel of a call writes whose record has this number, from level detailed on.
   CallJournal of_call(std::uint64_t number);
   /// Where the kernel of a call that is being captured writes; all zero if there is no room, or if it follows another one of its graph. What is not
   /// kept the next one gets.
-  CallJournal of_captured(std::uint64_t capture, const monitor::CallInfo& asked);
+  CallJournal of_captured(std::uint64_t capture, const runtime::Call& asked);
   /// It was captured, as this record says.
   void keep(std::uint64_t number, const monitor::CallInfo& info, const SharedItems& items);
   /// It failed when some of its kernels may have been captured, which write there: nobody else may until their graph is gone.
@@ -105,7 +112,7 @@ class Journal {
   };
   /// Calls of the graph that is being captured: of those alike the last one whose kernel notes it, and how many follow it.
   struct Alike {
-    monitor::CallInfo asked;
+    runtime::Call asked;
     std::uint32_t place = none;
     std::uint32_t followers = 0;
   };
@@ -114,7 +121,7 @@ class Journal {
     std::uint32_t place = none;  // none: there was no room
     std::uint64_t capture = 0;
     Alike* follows = nullptr;
-    monitor::CallInfo asked = {};
+    runtime::Call asked = {};
   };
   static constexpr std::uint64_t entries_at() { return sizeof(args::JournalRing); }
   static constexpr std::uint64_t heads_at() { return entries_at() + entries * sizeof(args::JournalEntry); }
@@ -137,7 +144,7 @@ class Journal {
   Status read_entries();
   Status read_counts();
   Status free_places();
-  Alike* to_follow(const monitor::CallInfo& asked);
+  Alike* to_follow(const runtime::Call& asked);
   void put(int recorded, const SharedItems& items);
   void read_runs(Captured& call, const args::CallCounts& counts);
   void follow(Captured& call) const;

@@ -65,6 +65,36 @@ TEST(NotedCalls, NoCallRanMoreOftenThanTheNextThatIsNoted) {
   for (const auto& each : rank.record().replays) EXPECT_EQ(each.replays, 4U);
 }
 
+// The first replay waits for the other ranks. A look amid a later one, when few are done, must not make a sum less: readers take differences.
+TEST(NotedCalls, WhatFollowsIsAsLongAsTheRunsThatItHasMade) {
+  OneRank rank(Level::basic, 64, false);
+  const auto places = graph_of(rank, 17);
+  replay(places, 1, 2'000'000);
+  replay({places[16]}, 1);
+  rank.journal->read();
+  const auto first = rank.record().replays[1];
+  EXPECT_EQ(first.replays, 1U);
+  replay({places[0], places[16], places[0]}, 3);
+  rank.journal->read();
+  const auto second = rank.record();
+  EXPECT_EQ(second.replays[0].replays, 3U);
+  EXPECT_EQ(second.replays[1].replays, 2U);
+  EXPECT_GE(second.replays[1].sum, first.sum);
+  EXPECT_EQ(second.replays[1].sum, second.replays[0].sum - second.replays[0].last);
+}
+
+TEST(NotedCalls, WhatIsFusedIsNotAlike) {
+  OneRank rank(Level::basic, 64, false);
+  const auto plain = OneRank::call_of(4096);
+  auto fused = plain;
+  fused.epilogue = Epilogue{};
+  EXPECT_NE(rank.capture(plain, 11).counts, 0U);
+  EXPECT_NE(rank.capture(fused, 11).counts, 0U);
+  fused.owners = true;
+  EXPECT_NE(rank.capture(fused, 11).counts, 0U);
+  EXPECT_EQ(rank.capture(plain, 11).counts, 0U);
+}
+
 TEST(NotedCalls, EachFormAndEachGraphHasOneAtLeast) {
   OneRank rank(Level::basic, 64, false);
   EXPECT_NE(rank.capture(10, 11).counts, 0U);
@@ -94,8 +124,7 @@ TEST(NotedCalls, AreFewerTheShorterTheyAre) {
 // A call that nobody kept is followed by none.
 TEST(NotedCalls, WhatFailsIsFollowedByNone) {
   OneRank rank(Level::basic, 64, false);
-  const CallInfo info{.count = 10, .kind = monitor::all_reduce, .type = 7};
-  EXPECT_NE(rank.journal->of_captured(11, info).counts, 0U);
+  EXPECT_NE(rank.journal->of_captured(11, OneRank::call_of(10)).counts, 0U);
   rank.journal->give_up();
   const auto next = rank.capture(10);
   EXPECT_NE(next.counts, 0U);

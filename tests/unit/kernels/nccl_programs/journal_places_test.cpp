@@ -37,6 +37,20 @@ TEST(Journal, PlacesOfGraphsThatAreGoneServeOthersWhereThereIsNoRoomElse) {
   EXPECT_EQ(rank.capture(50, 15).counts, 0U);
 }
 
+TEST(Journal, RoomOfACommunicatorThatIsGoneServesOthers) {
+  OneRank rank(Level::basic, 4);
+  for (int i = 0; i < 4; ++i) rank.capture(10);
+  rank.journal.emplace(*rank.recorder, rank.side, std::make_unique<JournalOnTheHost>(), true);
+  rank.run(rank.capture(50));
+  rank.journal->read();
+  const auto process = rank.record();
+  EXPECT_EQ(process.not_counted, 0U);
+  ASSERT_EQ(process.replays.size(), 4U);
+  const auto found = std::ranges::find(process.replays, 50U, [](const RecordedReplays& each) { return each.call.count; });
+  ASSERT_NE(found, process.replays.end());
+  EXPECT_EQ(found->replays, 1U);
+}
+
 // Of the first half of the places nobody asks when their graphs are gone.
 TEST(Journal, PlacesAreScarceFromHalfOfThemOn) {
   OneRank of_the_process(Level::basic, 6);
@@ -64,7 +78,7 @@ TEST(Journal, APlaceThatWasOfferedIsTheOneThatIsKept) {
   gone(12);
   const CallInfo info{.count = 30, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
   const auto number = rank.recorder->begin(rank.side, info);
-  const auto place = rank.journal->of_captured(14, info);
+  const auto place = rank.journal->of_captured(14, OneRank::call_of(30));
   gone(13);
   rank.journal->keep(number, info, nullptr);
   rank.run(place);
@@ -75,9 +89,18 @@ TEST(Journal, APlaceThatWasOfferedIsTheOneThatIsKept) {
   EXPECT_EQ(kept->replays, 1U);
 }
 
+// A call that no record has is kept at no place, least of all at that of a call before it that nobody served.
+TEST(Journal, ACallWithoutARecordTakesNoPlace) {
+  OneRank rank(Level::basic);
+  const auto offered = rank.journal->of_captured(11, OneRank::call_of(10));
+  rank.journal->keep(0, {.count = 20, .kind = monitor::all_reduce}, nullptr);
+  EXPECT_EQ(rank.record().not_counted, 1U);
+  EXPECT_EQ(rank.capture(30, 12).counts, offered.counts);
+}
+
 TEST(Journal, ACallThatFailsHalfWayKeepsItsPlaceFromTheNext) {
   OneRank rank(Level::basic);
-  const auto failed = rank.journal->of_captured(11, {.count = 10});
+  const auto failed = rank.journal->of_captured(11, OneRank::call_of(10));
   rank.journal->give_up();
   const auto next = rank.capture(20);
   EXPECT_NE(next.counts, failed.counts);
