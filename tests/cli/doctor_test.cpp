@@ -2,6 +2,7 @@
 // p2plab doctor from the command line: records, reports, exit codes.
 #include <nlohmann/json.hpp>
 
+#include "cli/machines/verdict_file.h"
 #include "program.h"
 
 namespace p2plab {
@@ -60,17 +61,57 @@ TEST(DoctorCommand, AVerdictSaysOfEachPairWhetherItWorks) {
     return nlohmann::json::parse(test::content(file));
   };
   const auto untried = write("");
-  test::expect_keys(untried, {"format", "version", "machine", "driver", "gpus", "complaints", "findings", "pairs"});
+  test::expect_keys(untried, {"format", "version", "machine", "driver", "gpus", "complaints", "findings", "tried_on", "pairs"});
   EXPECT_EQ(untried["findings"][0]["name"], "nvlink.down");
   EXPECT_EQ(untried["gpus"].size(), 4U);
   ASSERT_EQ(untried["pairs"].size(), 12U);
   EXPECT_TRUE(untried["pairs"][0]["granted"]);
   EXPECT_TRUE(untried["pairs"][0]["works"].is_null()) << "nobody tried it";
+  EXPECT_TRUE(untried["tried_on"].is_null());
   const auto tried = write(" --probe host");
+  EXPECT_EQ(tried["tried_on"], "host");
   for (const auto& pair : tried["pairs"]) {
-    EXPECT_EQ(pair["works"], true);
+    EXPECT_TRUE(pair["works"].is_null()) << "CPU memory says nothing of GPUs";
+    EXPECT_EQ(pair["ways"].size(), 7U);
     EXPECT_EQ(pair["ways"]["stores"], "right");
   }
+}
+
+TEST(DoctorCommand, APairWorksWhereAllThatItTakesPartInIsRight) {
+  const auto works = [](const char* access, int from, int to, const char* data) {
+    MachineFacts facts;
+    facts.cuda.resize(4);
+    for (int i = 0; i < 4; ++i) {
+      for (int j = 0; j < 4; ++j) {
+        if (i != j) facts.peers.push_back({.from = i, .to = j, .access = true});
+      }
+    }
+    auto probes = nlohmann::ordered_json::array();
+    for (const auto& peer : facts.peers) probes.push_back({{"access", "stores"}, {"from", peer.from}, {"to", peer.to}, {"data", "right"}});
+    probes.push_back({{"access", access}, {"from", from}, {"to", to}, {"data", data}});
+    std::string broken;
+    const auto verdict = nlohmann::json::parse(cli::verdict_json(facts, {}, probes, "cuda"));
+    for (const auto& pair : verdict["pairs"]) {
+      if (!pair["works"].get<bool>()) broken += std::to_string(pair["from"].get<int>()) + std::to_string(pair["to"].get<int>()) + " ";
+    }
+    return broken;
+  };
+  EXPECT_EQ(works("atomics", 1, 2, "has none"), "");
+  EXPECT_EQ(works("flag", 1, 2, "flag first"), "12 ");
+  EXPECT_EQ(works("both_ways", 1, 2, "lost"), "12 21 ");
+  EXPECT_EQ(works("all_at_once", 0, 3, "hangs"), "03 10 21 32 ");
+}
+
+// A verdict of an earlier run must not stay: engines would go by it.
+TEST(DoctorCommand, AMachineThatCannotBeReadHasAVerdictThatSaysSo) {
+  const auto file = test::scratch("verdict.json");
+  std::ofstream(file) << R"({"pairs": [{"works": true}]})";
+  EXPECT_EQ(p2plab("doctor --facts /no/such/file --verdict '" + file.string() + "'").exit, 1);
+  const auto verdict = nlohmann::json::parse(test::content(file));
+  EXPECT_EQ(verdict["findings"][0]["name"], "machine.unread");
+  EXPECT_EQ(verdict["complaints"], 1);
+  EXPECT_TRUE(verdict["pairs"].empty());
+  EXPECT_NE(p2plab("doctor --model llama-7000b --facts /no/such/file").err.find("llama-7000b"), std::string::npos) << "it is looked up first";
 }
 
 TEST(DoctorCommand, AMachineThatCannotBeReadIsAnErrorThatSaysWhy) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -104,25 +105,28 @@ Status print(const DoctorArguments& arguments, const Diagnosis& diagnosis, const
   return watch.print(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
-// A machine of which nothing can be said: scripts get why in the keys of all others.
-Status unread(const DoctorArguments& arguments, const std::string& machine, const Error& why, Watch& watch) {
-  if (!arguments.json) return why;
+Status write_record(const DoctorArguments& arguments, const MachineFacts& facts, Watch& watch) {
+  return arguments.record.empty() ? Status{} : watch.write(arguments.record, write_facts(facts));
+}
+
+Status write_verdict(const DoctorArguments& arguments, const MachineFacts& facts, const Diagnosis& diagnosis, const Probed& probed, Watch& watch) {
+  return arguments.verdict.empty() ? Status{} : watch.write(arguments.verdict, verdict_json(facts, diagnosis, probed.json, arguments.probe));
+}
+
+// A machine of which nothing can be said: scripts get why in the keys of all others, and no verdict of an earlier run stays.
+Status unread(const DoctorArguments& arguments, const MachineFacts& facts, const Error& why, Watch& watch) {
   Finding finding{
       .name = "machine.unread", .check = "machine", .severity = Severity::fault, .what = why.message, .no_worth = "not known", .evidence = why.notes};
-  const Diagnosis none{.machine = machine, .summary = why.message, .findings = {std::move(finding)}, .no_busbw = "not known"};
+  const Diagnosis none{.machine = facts.name, .summary = why.message, .findings = {std::move(finding)}, .no_busbw = "not known"};
+  if (auto written = write_verdict(arguments, facts, none, {}, watch); !written) return written;
+  if (!arguments.json) return why;
   if (auto printed = print(arguments, none, {}, watch); !printed) return printed;
   return why;
 }
 
-Result<TokenTraffic> traffic_of(const std::string& model, const MachineFacts& facts) {
-  const auto shape = model_shape(model);
-  if (!shape) return shape.error();
+TokenTraffic traffic_of(const ModelShape& shape, const MachineFacts& facts) {
   const auto gpus = static_cast<int>(facts.cuda.empty() ? facts.nvml.size() : facts.cuda.size());
-  return TokenTraffic{.model = shape->name, .bytes = shape->reduced() * bus_factor(CollectiveKind::all_reduce, gpus)};
-}
-
-Status write_record(const DoctorArguments& arguments, const MachineFacts& facts, Watch& watch) {
-  return arguments.record.empty() ? Status{} : watch.write(arguments.record, write_facts(facts));
+  return {.model = shape.name, .bytes = shape.reduced() * bus_factor(CollectiveKind::all_reduce, gpus)};
 }
 
 Status look(const DoctorArguments& arguments, Watch& watch) {
@@ -133,30 +137,33 @@ Status look(const DoctorArguments& arguments, Watch& watch) {
   for (const auto& file : {arguments.record, arguments.verdict}) {
     if (auto able = try_out(file); !able) return able;
   }
+  std::optional<ModelShape> shape;
+  if (!arguments.model.empty()) {
+    auto known = model_shape(arguments.model);
+    if (!known) return std::move(known).error();
+    shape = *std::move(known);
+  }
   auto facts = facts_from(arguments);
   if (!facts) return unread(arguments, {}, facts.error(), watch);
   auto diagnosis = diagnose(*facts);
   if (!diagnosis) {
     if (auto recorded = write_record(arguments, *facts, watch); !recorded) return recorded;
-    return unread(arguments, facts->name, arguments.facts.empty() ? diagnosis.error() : in_file(diagnosis.error(), arguments.facts), watch);
+    return unread(arguments, *facts, arguments.facts.empty() ? diagnosis.error() : in_file(diagnosis.error(), arguments.facts), watch);
   }
-  if (!arguments.model.empty()) {
-    auto traffic = traffic_of(arguments.model, *facts);
-    if (!traffic) return std::move(traffic).error();
-    diagnosis->traffic = *std::move(traffic);
-  }
+  if (shape) diagnosis->traffic = traffic_of(*shape, *facts);
   for (const auto& warning : diagnosis->warnings) std::cerr << "warning: " << warning << '\n';
   Probed probed;
   if (!arguments.probe.empty()) {
     auto done = probe(arguments, *facts, *diagnosis);
-    if (!done) return std::move(done).error();
+    if (!done) {
+      if (auto written = write_verdict(arguments, *facts, *diagnosis, {}, watch); !written) return written;
+      return std::move(done).error();
+    }
     probed = *std::move(done);
   }
   if (auto printed = print(arguments, *diagnosis, probed, watch); !printed) return printed;
   if (auto recorded = write_record(arguments, *facts, watch); !recorded) return recorded;
-  if (!arguments.verdict.empty()) {
-    if (auto written = watch.write(arguments.verdict, verdict_json(*facts, *diagnosis, probed.json)); !written) return written;
-  }
+  if (auto written = write_verdict(arguments, *facts, *diagnosis, probed, watch); !written) return written;
   if (!arguments.strict || diagnosis->complaints() == 0) return {};
   return Error{ErrorCode::invalid_input, fmt::format("{} findings (--strict)", diagnosis->complaints())};
 }

@@ -20,17 +20,25 @@ Document gpus_of(const MachineFacts& facts) {
   return gpus;
 }
 
-Document pairs_of(const MachineFacts& facts, const Document& probes) {
+// One to the other, both at the same time, or every GPU to the one that stands as far after it.
+bool is_of(const Document& probe, const CudaPeer& peer, int gpus) {
+  const int from = probe["from"];
+  const int to = probe["to"];
+  if (probe["access"] == "all_at_once") return gpus > 0 && (peer.from + to - from) % gpus == peer.to;
+  return (from == peer.from && to == peer.to) || (probe["access"] == "both_ways" && from == peer.to && to == peer.from);
+}
+
+Document pairs_of(const MachineFacts& facts, const Document& probes, bool on_gpus) {
   auto pairs = Document::array();
   for (const auto& peer : facts.peers) {
     auto ways = Document::object();
     bool right = true;
     for (const auto& probe : probes) {
-      if (probe["access"] == "all_at_once" || probe["from"] != peer.from || probe["to"] != peer.to) continue;
+      if (!is_of(probe, peer, static_cast<int>(facts.cuda.size()))) continue;
       ways[probe["access"].get<std::string>()] = probe["data"];
       right = right && (probe["data"] == "right" || probe["data"] == "has none");
     }
-    const Document works = ways.empty() ? Document(nullptr) : Document(right && peer.access);
+    const Document works = ways.empty() || !on_gpus ? Document(nullptr) : Document(right && peer.access);
     pairs.push_back({{"from", peer.from}, {"to", peer.to}, {"granted", peer.access}, {"works", works}, {"ways", std::move(ways)}});
   }
   return pairs;
@@ -38,13 +46,13 @@ Document pairs_of(const MachineFacts& facts, const Document& probes) {
 
 }  // namespace
 
-std::string verdict_json(const MachineFacts& facts, const Diagnosis& diagnosis, const nlohmann::ordered_json& probes) {
+std::string verdict_json(const MachineFacts& facts, const Diagnosis& diagnosis, const nlohmann::ordered_json& probes, const std::string& where) {
   auto findings = Document::array();
   for (const auto& finding : diagnosis.findings) findings.push_back({{"name", finding.name}, {"severity", to_string(finding.severity)}});
-  const Document json{{"format", "p2plab verdict"},      {"version", 1},
-                      {"machine", diagnosis.summary},    {"driver", facts.driver},
-                      {"gpus", gpus_of(facts)},          {"complaints", diagnosis.complaints()},
-                      {"findings", std::move(findings)}, {"pairs", pairs_of(facts, probes)}};
+  const Document tried_on = probes.is_null() ? Document(nullptr) : Document(where);
+  const Document json{{"format", "p2plab verdict"},      {"version", 1},           {"machine", diagnosis.summary},
+                      {"driver", facts.driver},          {"gpus", gpus_of(facts)}, {"complaints", diagnosis.complaints()},
+                      {"findings", std::move(findings)}, {"tried_on", tried_on},   {"pairs", pairs_of(facts, probes, where == "cuda")}};
   return json.dump(2, ' ', false, Document::error_handler_t::replace) + "\n";
 }
 

@@ -10,7 +10,7 @@
 
 namespace p2plab::cli {
 
-/// `probes` as matrix_json says them; null: nothing was tried, so of no pair it is said that it works.
-std::string verdict_json(const MachineFacts& facts, const Diagnosis& diagnosis, const nlohmann::ordered_json& probes);
+/// `probes` as matrix_json says them, tried on `where` ("cuda", "host"); null: nothing was tried. Only of what GPUs did it is said whether it works.
+std::string verdict_json(const MachineFacts& facts, const Diagnosis& diagnosis, const nlohmann::ordered_json& probes, const std::string& where);
 
 }  // namespace p2plab::cli
