@@ -151,7 +151,7 @@ bool Peer::publish(Ours ours) {
     const std::lock_guard lock(mutex_);
     if (taken_ || over_ || runtime().start(made, calls_.data(), calls_.size()) != P2PLAB_OK) return false;
     ours_ = std::move(ours);
-    calls_.clear();
+    calls_ = {};
   }
   // Programs are made while calls go on.
   if (runtime().ready(made) != P2PLAB_OK) say(std::string{"not all programs are ready: "} + runtime().last_error());
@@ -164,6 +164,7 @@ bool Peer::publish(Ours ours) {
 void Peer::give_up() {
   const std::lock_guard lock(mutex_);
   over_ = true;
+  calls_ = {};
   changed_.notify_all();
 }
 

@@ -155,12 +155,12 @@ TEST(Shim, WhatAnotherThreadAbortsEndsAfterTheCallThatIsUnderWay) {
   EXPECT_NE(run.text.find("all_reduce aborted back destroyed \n"), std::string::npos) << run.text;
 }
 
-// As from a rank without the shim, so that both may be in one communicator; an operation of the caller's may go within the group.
 TEST(Shim, ServesARankThatMadeManyCallsBeforeTheOthersCame) {
   const auto run = ran(client("STUB_SLOW=700 P2PLAB_WAIT=0 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "early " + stage + "/libp2plab-nccl.so"));
   EXPECT_NE(run.text.find("\nafter: served 1, passed on 100000"), std::string::npos) << run.text;
 }
 
+// As from a rank without the shim, so that both may be in one communicator; an operation of the caller's may go within the group.
 TEST(Shim, NcclGetsTheCallsOfAGroupInTheirOrder) {
   for (const auto* shim : {"/libp2plab-nccl.so", "/lonely/libp2plab-nccl.so"}) {
     const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "order " + stage + shim));
