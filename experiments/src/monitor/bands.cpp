@@ -83,7 +83,9 @@ void add(std::map<Key, Gathered>& all, const RecordedProcess& process, const Rec
   if (call.replayed) band.replayed += call.replays;
   if (call.captured && !call.replayed) ++band.captured;
   if (call.predicted.count() > 0) found.predicted = &call;
-  if (const auto time = call.time().count(); time > 0) {
+  // The time of a call that nobody timed is that of one that counts already.
+  const bool of_another = call.follows && call.replayed;
+  if (const auto time = call.time().count(); time > 0 && !of_another) {
     auto& timed = found.calls[number];
     if (timed.time == 0 || time < timed.time)
       timed = {call.begun, time, bus_bytes(call.kind, backend_word(call.backend) == "cpu", size, side.ranks) / time};

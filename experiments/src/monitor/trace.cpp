@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chrome's trace of recorded calls: a process a rank, a thread a communicator, steps on threads of their own below it. A bar begins where the call
 // began on the host and is as long as the call took; a call whose time is not known is an instant. Where replays are only counted, the last one of
-// each call in a graph is a bar.
+// each call in a graph is a bar, but of those that nobody timed.
 #include <algorithm>
 #include <unordered_map>
 
@@ -73,7 +73,8 @@ std::string trace_of(const std::vector<RecordedProcess>& processes, const Window
       events.push_back(call_bar(process, call));
     }
     for (const auto& each : process.replays) {
-      if (process.has_each_replay(each.call) || each.replays == 0 || each.begun < window.from || each.begun > window.to) continue;
+      if (process.has_each_replay(each.call) || each.call.follows || each.replays == 0 || each.begun < window.from || each.begun > window.to)
+        continue;
       auto last = each.call;
       last.replayed = true;
       last.begun = each.begun;

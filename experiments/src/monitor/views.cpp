@@ -46,7 +46,9 @@ std::string prometheus_replays(const Picture& picture) {
   }
   std::string text = "# HELP p2plab_replays_total Calls that graphs replayed, as devices count them.\n# TYPE p2plab_replays_total counter\n";
   for (const auto& [labels, counted] : all) text += fmt::format("p2plab_replays_total{} {}\n", labels, counted.first);
-  text += "# HELP p2plab_replay_seconds_total Time of those calls, by the devices' clocks.\n# TYPE p2plab_replay_seconds_total counter\n";
+  text +=
+      "# HELP p2plab_replay_seconds_total Time of those calls, by the devices' clocks; one that its kernel does not note took as long as one "
+      "alike.\n# TYPE p2plab_replay_seconds_total counter\n";
   for (const auto& [labels, counted] : all)
     text += fmt::format("p2plab_replay_seconds_total{} {}\n", labels, static_cast<double>(counted.second) * 1e-9);
   text +=

@@ -266,7 +266,20 @@ TEST(MonitorViews, WhatFollowsANotedCallIsCountedBesideIt) {
   const auto bands = bands_of(watcher.current(true));
   ASSERT_EQ(bands.size(), 1U);
   EXPECT_EQ(bands[0].replayed, 10U);
+  EXPECT_EQ(bands[0].timed, 5U) << "one measurement would count for many";
   EXPECT_NEAR(bands[0].median.count(), 2e-6, 1e-12);
+}
+
+TEST(MonitorViews, TracesHaveBarsOfNotedReplaysAlone) {
+  auto process = process_of({}, 0);
+  process.level = 1;
+  for (const bool follows : {false, true, true}) {
+    RecordedReplays each{.replays = 3, .last = 2000, .begun = 77};
+    each.call.follows = follows;
+    process.replays.push_back(each);
+  }
+  const auto events = nlohmann::json::parse(trace_of({process}, {}))["traceEvents"];
+  EXPECT_EQ(std::ranges::count_if(events, [](const auto& event) { return event["ph"] == "X"; }), 1) << "begun nobody knows when";
 }
 
 TEST(Alarms, AreToldOnceAndEndOnlyWhenTheyStayAway) {
