@@ -29,6 +29,10 @@ std::optional<CallCounts> with_the_last(CallCounts counts) {
 
 Bytes memory_bytes(std::uint64_t count) { return Bytes{static_cast<std::int64_t>(count)}; }
 
+bool by_one_way(const monitor::CallInfo& a, const monitor::CallInfo& b) {
+  return a.algorithm == b.algorithm && a.protocol == b.protocol && a.blocks == b.blocks;
+}
+
 }  // namespace
 
 Journal::~Journal() {
@@ -67,7 +71,12 @@ void Journal::keep(std::uint64_t number, const monitor::CallInfo& info, const Sh
   const std::lock_guard lock(places_);
   if (number == 0 || offer_.place == none) return recorder_.refuse_captured();  // an offer may be of a call before
   auto of = info;
-  if (offer_.follows != nullptr) of.flags |= monitor::follows;
+  if (auto* const noted = offer_.follows; noted != nullptr) {
+    of.flags |= monitor::follows;
+    // Another program is ready by now: this one was launched without a place, the next one gets it.
+    if (!by_one_way(noted->served, info)) noted->followers = captured;
+  }
+  offer_.served = info;
   put(recorder_.add_captured(number, offer_.capture, of), items);
 }
 
@@ -78,7 +87,7 @@ void Journal::give_up() {
 
 // Others may have become free since it was offered.
 void Journal::put(int recorded, const SharedItems& items) {
-  const auto [next, capture, follows, asked] = std::exchange(offer_, {});
+  const auto [next, capture, follows, asked, served] = std::exchange(offer_, {});
   auto& call = captured_[next] = {.recorded = recorded, .capture = capture};
   if (next == used_)
     ++used_;
@@ -94,7 +103,7 @@ void Journal::put(int recorded, const SharedItems& items) {
   for (const auto each : followers_) captured_[each].before = next;
   followers_.clear();
   std::erase_if(alike_, [&](const Alike& other) { return other.asked == asked; });
-  alike_.push_back({.asked = asked, .place = next});
+  alike_.push_back({.asked = asked, .served = served, .place = next});
   if (!items) return;
   const std::lock_guard lock(items_mutex_);
   items_[next | of_graph] = items;

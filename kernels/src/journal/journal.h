@@ -113,6 +113,7 @@ class Journal {
   /// Calls of the graph that is being captured: of those alike the last one whose kernel notes it, and how many follow it.
   struct Alike {
     runtime::Call asked;
+    monitor::CallInfo served;  // by which way
     std::uint32_t place = none;
     std::uint32_t followers = 0;
   };
@@ -122,6 +123,7 @@ class Journal {
     std::uint64_t capture = 0;
     Alike* follows = nullptr;
     runtime::Call asked = {};
+    monitor::CallInfo served = {};
   };
   static constexpr std::uint64_t entries_at() { return sizeof(args::JournalRing); }
   static constexpr std::uint64_t heads_at() { return entries_at() + entries * sizeof(args::JournalEntry); }

@@ -95,6 +95,17 @@ TEST(NotedCalls, WhatIsFusedIsNotAlike) {
   EXPECT_EQ(rank.capture(plain, 11).counts, 0U);
 }
 
+// A better program may be ready while a graph is captured.
+TEST(NotedCalls, TheNextIsNotedWhereAnotherProgramServes) {
+  OneRank rank(Level::basic, 64, false);
+  const auto call = OneRank::call_of(10);
+  EXPECT_NE(rank.capture(call, 11, 4).counts, 0U);
+  EXPECT_EQ(rank.capture(call, 11, 4).counts, 0U);
+  EXPECT_EQ(rank.capture(call, 11, 8).counts, 0U) << "it was launched before that was known";
+  EXPECT_NE(rank.capture(call, 11, 8).counts, 0U);
+  EXPECT_EQ(rank.capture(call, 11, 8).counts, 0U);
+}
+
 TEST(NotedCalls, EachFormAndEachGraphHasOneAtLeast) {
   OneRank rank(Level::basic, 64, false);
   EXPECT_NE(rank.capture(10, 11).counts, 0U);

@@ -71,9 +71,9 @@ struct OneRank {
   }
   static runtime::Call call_of(std::uint64_t elements) { return {.type = DataType::float32, .count = static_cast<std::int64_t>(elements)}; }
   CallJournal capture(std::uint64_t elements, std::uint64_t capture = 11) { return this->capture(call_of(elements), capture); }
-  CallJournal capture(const runtime::Call& call, std::uint64_t capture) {
+  CallJournal capture(const runtime::Call& call, std::uint64_t capture, std::uint16_t blocks = 1) {
     const auto elements = static_cast<std::uint64_t>(call.count);
-    const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
+    const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured, .blocks = blocks};
     const auto number = recorder->begin(side, info);
     const auto place = journal->of_captured(capture, call);
     journal->keep(number, info, items);
