@@ -37,10 +37,12 @@ std::uint64_t label_of(const Link& link) {
 
 constexpr int guesses_per_gpu = 4;
 constexpr int extra_guesses = 200;
+constexpr std::int64_t most_in_vain = std::int64_t{1} << 27;  // arcs looked at for guesses that failed: about a second
 
 }  // namespace
 
-SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::int64_t> marks) : topology_(topology), arcs_(topology.nodes().size()) {
+SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::int64_t> marks)
+    : topology_(topology), arcs_(topology.nodes().size() + topology.groups().size()) {
   for (const auto& link : topology.links()) {
     const auto label = label_of(link);
     arcs_[link.from.index()].push_back({link.to.value, mix(label, 1)});
@@ -52,21 +54,37 @@ SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::in
     base_.push_back(mix(mix(mix(static_cast<std::uint64_t>(node.kind) + (node.forwards_peers ? 64 : 0), mark), word(node.switching)),
                         mix(mix(word(node.ingress), word(node.egress)), mix(word(node.memory), word(node.root_complex)))));
   }
-  for (std::size_t g = 0; g < topology.groups().size(); ++g) {
-    std::vector<std::int32_t> links;
-    for (const auto link : topology.groups()[g].links) links.push_back(link.value);
-    std::ranges::sort(links);
-    groups_[links].push_back(static_cast<std::int32_t>(g));
-  }
+  for (std::size_t g = 0; g < topology.groups().size(); ++g) add_group(static_cast<int>(g));
   stable_ = refine(base_);
 }
 
-std::vector<std::uint64_t> SymmetrySearch::refine(std::vector<std::uint64_t> colours) const {
+// A group is a vertex behind the nodes, joined to the ends of its links: so what shares a budget is told from what does not before anything is
+// guessed.
+void SymmetrySearch::add_group(int g) {
+  const auto& group = topology_.groups()[static_cast<std::size_t>(g)];
+  const auto vertex = static_cast<int>(topology_.nodes().size()) + g;
+  base_.push_back(mix(mix(word(group.bandwidth), static_cast<std::uint64_t>(group.of)), 5));
+  std::vector<std::int32_t> links;
+  for (const auto id : group.links) {
+    links.push_back(id.value);
+    const auto& link = topology_.link(id);
+    for (const auto& [end, side] : {std::pair{link.from, 3U}, std::pair{link.to, 4U}}) {
+      const auto label = mix(label_of(link), side);
+      arcs_[end.index()].push_back({vertex, label});
+      arcs_[static_cast<std::size_t>(vertex)].push_back({end.value, label});
+    }
+  }
+  std::ranges::sort(links);
+  groups_[links].push_back(g);
+}
+
+std::vector<std::uint64_t> SymmetrySearch::refine(std::vector<std::uint64_t> colours) {
   auto classes = distinct(colours);
   while (classes < colours.size()) {
     auto next = colours;
     for (std::size_t v = 0; v < next.size(); ++v) {
       std::uint64_t around = 0;
+      visits_ += std::ssize(arcs_[v]);
       for (const auto& arc : arcs_[v]) around += mix(arc.label, colours[static_cast<std::size_t>(arc.other)]);
       next[v] = mix(colours[v], around);
     }
@@ -78,7 +96,7 @@ std::vector<std::uint64_t> SymmetrySearch::refine(std::vector<std::uint64_t> col
   return colours;
 }
 
-std::vector<std::uint64_t> SymmetrySearch::coloured(const std::vector<std::pair<int, int>>& fixed, bool images) const {
+std::vector<std::uint64_t> SymmetrySearch::coloured(const std::vector<std::pair<int, int>>& fixed, bool images) {
   auto colours = stable_;
   for (std::size_t i = 0; i < fixed.size(); ++i) {
     auto& colour = colours[static_cast<std::size_t>(images ? fixed[i].second : fixed[i].first)];
@@ -95,9 +113,11 @@ std::optional<Automorphism> SymmetrySearch::find(std::vector<std::pair<int, int>
 }
 
 bool SymmetrySearch::extend(std::vector<std::pair<int, int>>& fixed, const Preference& preference) {
-  if (guesses_left_-- <= 0) return false;
+  if (guesses_left_-- <= 0 || in_vain_ > most_in_vain) return false;
+  const auto before = visits_;
   const auto from = coloured(fixed, false);
   const auto to = coloured(fixed, true);
+  const auto looked_at = visits_ - before;
   auto sorted = from;
   auto sorted_to = to;
   std::ranges::sort(sorted);
@@ -109,7 +129,7 @@ bool SymmetrySearch::extend(std::vector<std::pair<int, int>>& fixed, const Prefe
     const auto [first, last] = std::equal_range(sorted.begin(), sorted.end(), colour);
     if (last - first == 1) continue;
     std::vector<std::pair<int, int>> candidates;
-    for (std::size_t v = 0; v < to.size(); ++v) {
+    for (std::size_t v = 0; v < topology_.nodes().size(); ++v) {
       if (to[v] == colour) candidates.emplace_back(preference(gpu, static_cast<int>(v)), static_cast<int>(v));
     }
     std::ranges::sort(candidates);
@@ -117,6 +137,7 @@ bool SymmetrySearch::extend(std::vector<std::pair<int, int>>& fixed, const Prefe
       fixed.emplace_back(gpu, candidate.second);
       if (extend(fixed, preference)) return true;
       fixed.pop_back();
+      in_vain_ += looked_at;  // a guess costs about what the one before it does
     }
     return false;
   }
@@ -126,12 +147,12 @@ bool SymmetrySearch::extend(std::vector<std::pair<int, int>>& fixed, const Prefe
 
 // Nodes of one colour are mapped in order of id; where these are no twins, the check of the links fails.
 std::optional<Automorphism> SymmetrySearch::complete(const std::vector<std::uint64_t>& from, const std::vector<std::uint64_t>& to) const {
-  std::vector<std::int32_t> a(from.size());
+  std::vector<std::int32_t> a(topology_.nodes().size());
   std::iota(a.begin(), a.end(), 0);
   auto b = a;
   std::ranges::stable_sort(a, {}, [&](std::int32_t v) { return from[static_cast<std::size_t>(v)]; });
   std::ranges::stable_sort(b, {}, [&](std::int32_t v) { return to[static_cast<std::size_t>(v)]; });
-  Automorphism mapping{std::vector<std::int32_t>(from.size()), {}, {}};
+  Automorphism mapping{std::vector<std::int32_t>(a.size()), {}, {}};
   for (std::size_t i = 0; i < a.size(); ++i) mapping.nodes[static_cast<std::size_t>(a[i])] = b[i];
   if (!map_links(mapping) || !map_groups(mapping)) return std::nullopt;
   return mapping;

@@ -28,20 +28,23 @@ class SymmetrySearch {
     int other;
     std::uint64_t label;
   };
-  std::vector<std::uint64_t> refine(std::vector<std::uint64_t> colours) const;
-  std::vector<std::uint64_t> coloured(const std::vector<std::pair<int, int>>& fixed, bool images) const;
+  void add_group(int g);
+  std::vector<std::uint64_t> refine(std::vector<std::uint64_t> colours);
+  std::vector<std::uint64_t> coloured(const std::vector<std::pair<int, int>>& fixed, bool images);
   bool extend(std::vector<std::pair<int, int>>& fixed, const Preference& preference);
   std::optional<Automorphism> complete(const std::vector<std::uint64_t>& from, const std::vector<std::uint64_t>& to) const;
   bool map_links(Automorphism& mapping) const;
   bool map_groups(Automorphism& mapping) const;
 
   const Topology& topology_;
-  std::vector<std::vector<Arc>> arcs_;
+  std::vector<std::vector<Arc>> arcs_;  // of nodes, then of groups
   std::vector<std::uint64_t> base_;
   std::vector<std::uint64_t> stable_;
   std::map<std::vector<std::int32_t>, std::vector<std::int32_t>> groups_;  // sorted links, then groups of just these
   std::optional<Automorphism> found_;
-  int guesses_left_ = 0;
+  int guesses_left_ = 0;      // of the search at hand
+  std::int64_t visits_ = 0;   // of arcs
+  std::int64_t in_vain_ = 0;  // of those, by all searches, for guesses that failed
 };
 
 }  // namespace p2plab
