@@ -108,6 +108,7 @@ TEST(MemoryLimit, OfTheSystemSaysHowMuchIsNeededAndTheBound) {
   const auto said = test::content(err);
   EXPECT_NE(said.find("while planning all_reduce with forest, which needs at least "), std::string::npos) << said;
   EXPECT_NE(said.find(" more than were taken"), std::string::npos) << said;
+  EXPECT_EQ(said.find(": 0 MiB more than were taken"), std::string::npos) << said;
   EXPECT_NE(said.find("no plan can take less than"), std::string::npos) << said;
 }
 

@@ -45,8 +45,10 @@ inline Bytes usual_memory_limit() {
   return Bytes{most / 2};
 }
 
-/// "63 MiB", "1.4 GiB".
+/// "640 B", "63 MiB", "1.4 GiB".
 inline std::string about_memory(Bytes size) {
+  if (size < 1_KiB) return fmt::format("{} B", size.count());
+  if (size < 1_MiB) return fmt::format("{} KiB", size.count() / 1024);
   const auto mib = static_cast<double>(size.count()) / 0x1p20;
   return mib < 100 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
 }
