@@ -277,5 +277,16 @@ TEST(TuneCommand, WritesATableThatRunsTakeAndRefusesBadSizes) {
   EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 B..1 KiB'").exit, 1);
 }
 
+// One call's latencies are hidden by the calls before it: what a call takes in a row may be below what one must take.
+TEST(PlanCommand, ComparesOneCallsBoundWithOneCall) {
+  const auto json = json_of("plan torus:dims=3x5 --collective scatter --algorithm tree --root 7 --size '1 KiB' --profile ideal --json");
+  const auto bound = json["bound_us"].get<double>();
+  ASSERT_LT(json["predicted_us"].get<double>(), bound);
+  const auto alone = json["alone_us"].get<double>();
+  EXPECT_GE(alone, bound);
+  EXPECT_NEAR(json["gap_pct"].get<double>(), (alone / bound - 1) * 100, 1e-3);
+  EXPECT_TRUE(json_of("plan dgx-v100 --size '1 MiB' --algorithm ring --profile ideal --json")["alone_us"].is_null());
+}
+
 }  // namespace
 }  // namespace p2plab

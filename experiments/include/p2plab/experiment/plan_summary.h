@@ -31,6 +31,7 @@ struct PlanSummary {
   std::optional<Interval> interval = std::nullopt;  // where the machine has assumed numbers that move the prediction
   AssumedRange rests_on = {};                       // these, and the microseconds that they give
   std::optional<Seconds> bound = std::nullopt;
+  std::optional<Seconds> alone = std::nullopt;          // what one call takes, where calls in a row overlap so much that they beat one call's bound
   std::optional<Seconds> at_link_rates = std::nullopt;  // the bound by what such plans get of links, where nothing else limits the machine
   double link_efficiency = 1;                           // what they get of a link's bandwidth, by the profile
   std::string argument;                                 // what proves the bound, in one sentence
@@ -55,7 +56,7 @@ struct PlanSummary {
 
   /// algbw / bound.
   std::optional<double> optimality() const;
-  /// How much longer than the bound the plan is predicted to take, in percent.
+  /// How much longer than the bound, which is one call's, the plan is predicted to take, in percent.
   std::optional<double> gap_pct() const;
 };
 
