@@ -44,7 +44,7 @@ std::string note_of(const GalleryRow& row) {
   return text;
 }
 
-std::string number(double value) { return value < 0.1 ? fmt::format("{:.2g}", value) : fmt::format("{:.2f}", value); }
+std::string figure_text(double value) { return value < 0.1 ? fmt::format("{:.2g}", value) : fmt::format("{:.2f}", value); }
 
 // One figure, or all elements of a matrix: the middle one by its error, and how many are inside their intervals.
 class TableText {
@@ -71,9 +71,9 @@ class TableText {
     auto what = middle.figure.name;
     if (rows.size() > 1)
       what = fmt::format("{}: {} pairs, worst x{:.2f}", middle.figure.table, rows.size(), std::ranges::max(rows, {}, &GalleryRow::off).off());
-    table_.add({first ? middle.machine : "", first ? middle.profile : "", what, number(middle.figure.published), number(middle.predicted.value),
-                std::string{gallery::unit_of(middle.figure)}, fmt::format("{:+.1f}", middle.error_pct()), fmt::format("{}/{}", inside, rows.size()),
-                note_of(middle)});
+    table_.add({first ? middle.machine : "", first ? middle.profile : "", what, figure_text(middle.figure.published),
+                figure_text(middle.predicted.value), std::string{gallery::unit_of(middle.figure)}, fmt::format("{:+.1f}", middle.error_pct()),
+                fmt::format("{}/{}", inside, rows.size()), note_of(middle)});
     machine_ = &middle.machine;
   }
 
