@@ -244,7 +244,7 @@ TEST(NcclCall, AKernelOfOursPaysForEachLaunchOfItsThread) {
 TEST(NcclCall, MulticastReachesItsRateByLargeMessagesOnly) {
   const auto topology = *resolve_topology("hgx-h100:gpus=8");
   const auto c = *search(topology, Routes{topology}, {.multicast = true});
-  const auto& line = Table(c, CollectiveKind::all_reduce).at(Algorithm::nvls, Proto::simple);
+  const auto line = Table(c, CollectiveKind::all_reduce).at(Algorithm::nvls, Proto::simple);
   const auto share = [&](Bytes size) {
     const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *launch_mode("process"), {.algorithm = Algorithm::nvls});
     return static_cast<double>(size.count()) / (microseconds(found->time) - line.latency_us) * 1e-3 / line.bandwidth_gbps;
