@@ -32,7 +32,6 @@ Status Engine::run() {
   if (arbitrated_ && !agenda_.program.places.empty()) return run_in_order(steady ? &*steady : nullptr);
   auto& queue = agenda_.events;
   for (auto events = queue.take(); !events.empty() && !agenda_.overflow && !agenda_.ambiguous; events = queue.take()) {
-    prefetch(queue.upcoming());
     for (const auto packed : events) handle(EventQueue::unpack(packed));
     if (steady) steady->look();
   }
@@ -54,15 +53,6 @@ Status Engine::end() const {
   if (agenda_.overflow) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
   if (!agenda_.ambiguous && !blocks_.all_complete()) return blocks_.stuck();
   return {};
-}
-
-// With many ranks what events need lies far apart in memory; asked for together it comes at once.
-void Engine::prefetch(std::span<const EventQueue::Packed> events) const {
-  for (const auto packed : events) {
-    const auto [kind, index] = EventQueue::unpack(packed);
-    if (kind == EventKind::hop) links_->prefetch(index);
-    if (kind == EventKind::issue || kind == EventKind::send) blocks_.prefetch(index);
-  }
 }
 
 void Engine::handle(const Event& event) {

@@ -31,7 +31,6 @@ class Engine {
  private:
   Status run_in_order(SteadyState* steady);
   Status end() const;
-  void prefetch(std::span<const EventQueue::Packed> events) const;
   void handle(const Event& event);
 
   Agenda agenda_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -20,8 +21,9 @@ struct Event {
   std::uint32_t index;
 };
 
-/// Ranks that do the same do it at the same time, so events of one time are kept together: a 4-ary heap on one flat array orders the times, and
-/// a small table finds the events of a time that was asked for lately. Events of the present moment need no heap.
+/// Ranks that do the same do it at the same time, so events of one time are kept together, a batch: a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan 1990)
+/// orders them, as no time is in the past, and a small table finds the batch of a time that was asked for lately. Events of the present moment need
+/// no heap. Bucket b of the heap holds the times whose highest bit that differs from the present one's is bit b - 1.
 class EventQueue {
  public:
   static constexpr int index_bits = 28;
@@ -45,7 +47,7 @@ class EventQueue {
     }
     auto& recent = recent_[static_cast<std::size_t>(static_cast<std::uint64_t>(time) * 0x9E3779B97F4A7C15U >> (64 - recent_bits))];
     if (recent.time != time) {
-      recent = {time, begin_batch(time)};
+      recent = {time, make_batch(time)};
     } else if (chunks_[recent.last].count == chunk_size) {
       const auto fresh = make_chunk();
       chunks_[recent.last].next = fresh;
@@ -56,34 +58,30 @@ class EventQueue {
   }
 
   /// Is nothing left to do at the present time?
-  bool quiet() const { return current_ == none && present_.empty() && (heap_.empty() || heap_.front().time != now_); }
+  bool quiet() const { return current_ == none && present_.empty() && due_ == buckets_[0].size(); }
 
   /// All events to come, in order: visit(time, event). Only when quiet.
   template <class Visit>
   void each(Visit visit) const {
-    auto order = heap_;
-    std::sort(order.begin(), order.end());
-    for (const auto& entry : order) {
-      for (auto chunk = first_of(entry); chunk != none; chunk = chunks_[chunk].next) {
-        for (std::uint32_t i = 0; i < chunks_[chunk].count; ++i) visit(entry.time, unpack(chunks_[chunk].events[i]));
+    auto order = batches();
+    std::stable_sort(order.begin(), order.end(), [](const Batch& a, const Batch& b) { return a.time < b.time; });
+    for (const auto& batch : order) {
+      for (auto chunk = batch.first; chunk != none; chunk = chunks_[chunk].next) {
+        for (std::uint32_t i = 0; i < chunks_[chunk].count; ++i) visit(batch.time, unpack(chunks_[chunk].events[i]));
       }
     }
   }
 
   /// Moves the clock and all events to come on by `time`, as if `events` more had been made meanwhile. Only when quiet.
   void shift(std::int64_t time, std::int64_t events) {
+    const auto all = batches();
+    for (auto& bucket : buckets_) bucket.clear();
+    filled_ = 0;
+    due_ = 0;
     now_ += time;
     count_ += events;
-    for (auto& entry : heap_) entry.time += time;
+    for (const auto& batch : all) keep({batch.time + time, batch.first});
     recent_.fill({});
-  }
-
-  /// Some of the events that are probably next after those taken.
-  std::span<const Packed> upcoming() const {
-    if (current_ != none) return {chunks_[current_].events.data(), chunks_[current_].count};
-    if (!present_.empty() || heap_.empty()) return {};
-    const auto& chunk = chunks_[first_of(heap_.front())];
-    return {chunk.events.data(), chunk.count};
   }
 
   /// Puts all events of the next time there is into `events`, in no order; those that they set off at that time come by the next call.
@@ -92,20 +90,19 @@ class EventQueue {
     do {
       const auto some = take();
       events.insert(events.end(), some.begin(), some.end());
-    } while (current_ != none || (!events.empty() && !heap_.empty() && heap_.front().time == now_));
+    } while (current_ != none || (!events.empty() && due_ < buckets_[0].size()));
   }
 
   /// The next events, all of one time, to which the clock moves; empty if there are none. Valid until the next call.
   std::span<const Packed> take() {
     if (current_ == none) {
       // Events that lie in the heap for this very moment were made earlier than those of the present.
-      if (!present_.empty() && (heap_.empty() || heap_.front().time != now_)) {
+      if (!present_.empty() && due_ == buckets_[0].size()) {
         taken_.swap(present_);
         present_.clear();
         return taken_;
       }
-      if (heap_.empty()) return {};
-      pop_batch();
+      if (!begin_batch()) return {};
     }
     const auto chunk = current_;
     taken_chunk_ = chunks_[chunk];
@@ -128,19 +125,28 @@ class EventQueue {
     std::int64_t time = -1;
     std::uint32_t last = 0;  // of its chunks
   };
-  struct Entry {
+  struct Batch {
     std::int64_t time = 0;
-    std::uint64_t key = 0;  // order of making, then the first of its chunks
-    friend bool operator<(const Entry& a, const Entry& b) { return a.time < b.time || (a.time == b.time && a.key < b.key); }
+    std::uint32_t first = none;  // of its chunks
   };
 
-  static std::uint32_t first_of(const Entry& entry) { return static_cast<std::uint32_t>(entry.key & ((std::uint64_t{1} << index_bits) - 1)); }
-
-  std::uint32_t begin_batch(std::int64_t time) {
+  std::uint32_t make_batch(std::int64_t time) {
     const auto first = make_chunk();
-    heap_.push_back({});
-    sift_up(heap_.size() - 1, {time, ++batches_made_ << index_bits | first});
+    keep({time, first});
     return first;
+  }
+
+  // Batches of one time lie in one bucket, in the order of their making.
+  void keep(const Batch& batch) {
+    const auto bucket = static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(batch.time ^ now_)));
+    buckets_[bucket].push_back(batch);
+    filled_ |= std::uint64_t{1} << bucket;
+  }
+
+  std::vector<Batch> batches() const {
+    std::vector<Batch> all(buckets_[0].begin() + static_cast<std::ptrdiff_t>(due_), buckets_[0].end());
+    for (std::size_t b = 1; b < buckets_.size(); ++b) all.insert(all.end(), buckets_[b].begin(), buckets_[b].end());
+    return all;
   }
 
   std::uint32_t make_chunk() {
@@ -155,50 +161,34 @@ class EventQueue {
     return chunk;
   }
 
-  void pop_batch() {
-    now_ = heap_.front().time;
-    current_ = first_of(heap_.front());
-    const auto last = heap_.back();
-    heap_.pop_back();
-    if (heap_.empty()) return;
-    sift_down(last);
-    // What comes after the next one is among these; it lies far away in memory.
-    const auto soon = std::min<std::size_t>(heap_.size(), 5);
-    for (std::size_t i = 0; i < soon; ++i) __builtin_prefetch(&chunks_[first_of(heap_[i])]);
+  // The next batch becomes the current one; false if there is none.
+  bool begin_batch() {
+    if (due_ == buckets_[0].size() && !move_on()) return false;
+    current_ = buckets_[0][due_++].first;
+    return true;
   }
 
-  void sift_up(std::size_t hole, const Entry& entry) {
-    while (hole > 0) {
-      const auto parent = (hole - 1) / 4;
-      if (!(entry < heap_[parent])) break;
-      heap_[hole] = heap_[parent];
-      hole = parent;
-    }
-    heap_[hole] = entry;
-  }
-
-  void sift_down(const Entry& entry) {
-    std::size_t hole = 0;
-    const auto size = heap_.size();
-    for (;;) {
-      const auto first = hole * 4 + 1;
-      if (first >= size) break;
-      auto least = first;
-      const auto end = first + 4 < size ? first + 4 : size;
-      for (auto child = first + 1; child < end; ++child) {
-        if (heap_[child] < heap_[least]) least = child;
-      }
-      if (!(heap_[least] < entry)) break;
-      heap_[hole] = heap_[least];
-      hole = least;
-    }
-    heap_[hole] = entry;
+  // Moves the clock to the next time there is, and what is due then into the first bucket.
+  bool move_on() {
+    buckets_[0].clear();
+    due_ = 0;
+    filled_ &= ~std::uint64_t{1};
+    if (filled_ == 0) return false;
+    const auto nearest = static_cast<std::size_t>(std::countr_zero(filled_));
+    filled_ &= filled_ - 1;
+    auto& bucket = buckets_[nearest];
+    now_ = bucket.front().time;
+    for (const auto& batch : bucket) now_ = std::min(now_, batch.time);
+    for (const auto& batch : bucket) keep(batch);
+    bucket.clear();
+    return true;
   }
 
   std::int64_t now_ = 0;
   std::int64_t count_ = 0;
-  std::uint64_t batches_made_ = 0;
-  std::vector<Entry> heap_;
+  std::array<std::vector<Batch>, 64> buckets_;  // times are not negative
+  std::uint64_t filled_ = 0;                    // which of them hold something
+  std::size_t due_ = 0;                         // batches of the first that are taken
   std::vector<Chunk> chunks_;
   std::uint32_t free_chunk_ = none;
   std::uint32_t current_ = none;  // rest of the batch that is being taken

@@ -49,7 +49,6 @@ class Links {
   virtual void handle(const Event& event) = 0;
   /// Transfers between two stages, or waiting at one.
   std::size_t under_way() const { return transfers_.size() - unused_.size(); }
-  void prefetch(std::uint32_t transfer) const { __builtin_prefetch(&transfers_[transfer]); }
 
  protected:
   std::uint32_t keep(const Transfer& transfer);

@@ -27,7 +27,6 @@ class ThreadBlocks {
   void issue_ready(std::uint32_t block);
   /// Sends the slices whose loads are there.
   void send_ready(std::uint32_t block);
-  void prefetch(std::uint32_t block) const { __builtin_prefetch(&blocks_[block]); }
   bool all_complete() const;
   /// Which lanes wait for each other.
   Error stuck() const;
