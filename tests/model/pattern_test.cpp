@@ -4,7 +4,7 @@
 
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::pattern_test {
 namespace {
 
 using testing::at_rate;
@@ -136,4 +136,4 @@ TEST(Pattern, RefusesWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::pattern_test

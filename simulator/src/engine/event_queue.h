@@ -21,9 +21,9 @@ struct Event {
   std::uint32_t index;
 };
 
-/// Ranks that do the same do it at the same time, so events of one time are kept together, a batch: a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan 1990)
-/// orders them, as no time is in the past, and a small table finds the batch of a time that was asked for lately. Events of the present moment need
-/// no heap. Bucket b of the heap holds the times whose highest bit that differs from the present one's is bit b - 1.
+/// Ranks that do the same do it at the same time, so events of one time are kept together, a batch: a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan
+/// 1990) orders them, as no time is in the past, and a small table finds the batch of a time that was asked for lately. Events of the present moment
+/// need no heap. Bucket b of the heap holds the times whose highest bit that differs from the present one's is bit b - 1.
 class EventQueue {
  public:
   static constexpr int index_bits = 28;
