@@ -6,7 +6,7 @@
 
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::closed_forms_test {
 namespace {
 
 using testing::at_rate;
@@ -104,4 +104,4 @@ TEST(Direct, OnASwitchEqualsItsBoundUpToOneSlice) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::closed_forms_test

@@ -6,7 +6,7 @@
 
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::collective_forms_test {
 namespace {
 
 using testing::at_rate;
@@ -163,4 +163,4 @@ TEST(ConcurrentChunks, NeverFallBelowTheBandwidthBound) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::collective_forms_test

@@ -8,7 +8,7 @@
 #include "p2plab/simulator/utilisation.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::critical_path_test {
 namespace {
 
 using testing::at_rate;
@@ -180,4 +180,4 @@ TEST(Heatmap, RowsSumToTheBusyTimeOfTheirLinks) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::critical_path_test

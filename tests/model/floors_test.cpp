@@ -11,7 +11,7 @@
 #include "p2plab/simulator/slices_floor.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::floors_test {
 namespace {
 
 std::vector<Topology> machines() { return {testing::one_switch(5), testing::full_mesh(4), *make_preset("hgx-a100", {{"nodes", "2"}})}; }
@@ -81,4 +81,4 @@ TEST(SlicesFloor, CountsTheHopsOfARing) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::floors_test

@@ -14,7 +14,7 @@
 #include "p2plab/simulator/simulate.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::folded_programs_test {
 namespace {
 
 constexpr std::array kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce, CollectiveKind::all_to_all};
@@ -199,4 +199,4 @@ TEST(FoldedPrograms, AreNotPlayedWhereRanksDiffer) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::folded_programs_test

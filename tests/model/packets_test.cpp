@@ -12,7 +12,7 @@
 #include "p2plab/simulator/trace.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::packets_test {
 namespace {
 
 using testing::at_rate;
@@ -263,4 +263,4 @@ TEST(Packets, WithAnEpilogueArePredictedWithinATenthOnTwoH200s) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::packets_test

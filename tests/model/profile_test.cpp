@@ -8,7 +8,7 @@
 
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::profile_test {
 namespace {
 
 using testing::at_rate;
@@ -235,4 +235,4 @@ TEST(Quirks, AFullExchangeOverPcieGetsItsShareAndAShiftAll) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::profile_test

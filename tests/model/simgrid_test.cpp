@@ -12,7 +12,7 @@
 #include "support/machines.h"
 #include "support/simgrid_switch.h"
 
-namespace p2plab {
+namespace p2plab::simgrid_test {
 namespace {
 
 namespace sg = simgrid::s4u;
@@ -102,4 +102,4 @@ TEST(SimGrid, AgreesOnRingsDirectExchangesAndFairSharing) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::simgrid_test

@@ -6,7 +6,7 @@
 #include "support/random_topology.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::simulator_test {
 namespace {
 
 // Random machine, planner, collective, tuning; none if this planner cannot.
@@ -168,4 +168,4 @@ TEST(SimulatedExecutor, GivesOneSampleOfTheSimulatedClock) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::simulator_test

@@ -10,7 +10,7 @@
 #include "p2plab/simulator/trace.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::trace_test {
 namespace {
 
 struct Slices {
@@ -85,4 +85,4 @@ TEST(Trace, PutsMeasuredStepsBesidePredictedOnes) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::trace_test

@@ -9,7 +9,7 @@
 #include "p2plab/simulator/sensitivity.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::what_if_test {
 namespace {
 
 using testing::at_rate;
@@ -121,4 +121,4 @@ TEST(Spread, ImpossibleOnesAreErrors) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::what_if_test

@@ -9,7 +9,7 @@
 #include "p2plab/program/packet_program.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::calls_in_a_row_test {
 namespace {
 
 using testing::at_rate;
@@ -146,4 +146,4 @@ TEST(CallsInARow, OfBroadcastsArePredictedAsTwoH200sMeasuredThem) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::calls_in_a_row_test

@@ -4,7 +4,7 @@
 
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::contention_test {
 namespace {
 
 using testing::at_rate;
@@ -161,4 +161,4 @@ TEST(Outstanding, AWindowBelowBandwidthTimesLatencyThrottles) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::contention_test

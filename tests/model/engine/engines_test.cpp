@@ -10,7 +10,7 @@
 #include "support/flows.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::engines_test {
 namespace {
 
 using testing::at_rate;
@@ -182,4 +182,4 @@ TEST(Engines, OfTheirOwnHaveNoRecording) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::engines_test

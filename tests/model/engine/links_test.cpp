@@ -7,7 +7,7 @@
 #include "p2plab/machine/topology_io.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::links_test {
 namespace {
 
 using testing::at_rate;
@@ -236,4 +236,4 @@ links:
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::links_test

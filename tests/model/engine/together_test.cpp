@@ -9,7 +9,7 @@
 #include "p2plab/simulator/together.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::together_test {
 namespace {
 
 using testing::at_rate;
@@ -82,4 +82,4 @@ TEST(Together, WhatIsWrongIsAnError) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::together_test

@@ -9,7 +9,7 @@
 #include "support/flows.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::turns_test {
 namespace {
 
 using testing::at_rate;
@@ -78,4 +78,4 @@ TEST(Arbitration, OnTwoTiersEventsAreNearFairSharing) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::turns_test
