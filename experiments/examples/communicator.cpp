@@ -27,13 +27,12 @@ int main() {
   if (!communicator) return fail(communicator.error());
   const auto machine = resolve_topology("hgx-h200:gpus=2");  // or detect it
   if (!machine) return fail(machine.error());
-  const Routes routes(*machine);
   const Payload payload{.elements = 1 << 20, .type = DataType::float16};
   const auto planners = builtin_planners();
   const auto collective = make_collective(CollectiveKind::all_reduce, 2);
-  const auto plan = planners.find("one_shot")->make()->plan(*machine, collective, {.routes = &routes, .payload = payload});
+  const auto plan = planners.find("one_shot")->make()->plan(*machine, collective, {.payload = payload});
   if (!plan) return fail(plan.error());
-  const auto proof = verify(*machine, routes, plan->schedule);
+  const auto proof = verify(*machine, plan->schedule);
   if (!proof) return fail(proof.error());
   const auto program = lower(plan->schedule, *proof, payload, gpu_tuning(plan->schedule, *proof, payload));
   if (!program) return fail(program.error());
@@ -48,7 +47,7 @@ int main() {
     buffers[gpu] = {reinterpret_cast<std::uint64_t>(memory[0]), reinterpret_cast<std::uint64_t>(memory[1])};
   }
   if (!ready) return fail({ErrorCode::device_failure, "no memory on the GPUs"});
-  const auto operation = communicator->prepare({&*machine, &routes, &*plan, &*program}, BufferUse::registered, buffers);
+  const auto operation = communicator->prepare({&*machine, &*plan, &*program}, BufferUse::registered, buffers);
   if (!operation) return fail(operation.error());
   for (int gpu = 0; gpu < 2; ++gpu) {  // any number of times, in CUDA graphs, too
     if (const auto called = operation->call(Rank{gpu}, streams[gpu]); !called) return fail(called.error());

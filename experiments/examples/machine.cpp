@@ -4,7 +4,6 @@
 
 #include <p2plab/bounds/bounds.h>
 #include <p2plab/machine/islands.h>
-#include <p2plab/machine/routes.h>
 #include <p2plab/machine/topology.h>
 
 using namespace p2plab;
@@ -34,8 +33,7 @@ Result<Topology> two_pairs() {
 int main() {
   const auto machine = two_pairs();
   if (!machine) return fail(machine.error());
-  const Routes routes(*machine);
-  for (const auto& level : find_islands(*machine, routes)) {
+  for (const auto& level : find_islands(*machine)) {
     std::printf("%zu islands: %s\n", level.islands.size(), level.reason.c_str());
   }
   const auto best = bound(*machine, make_collective(CollectiveKind::all_reduce, machine->ranks()));

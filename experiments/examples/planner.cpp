@@ -38,12 +38,11 @@ int main() {
   planners.add({"read_the_root", "every receiver reads the root", {}, [] { return std::make_unique<ReadTheRoot>(); }});
   const auto machine = resolve_topology("hgx-h200:gpus=4");
   if (!machine) return fail(machine.error());
-  const Routes routes(*machine);
   const auto planner = planners.get("algorithm", "read_the_root");
   if (!planner) return fail(planner.error());
-  const auto plan = (*planner)->make()->plan(*machine, make_collective(CollectiveKind::broadcast, 4), {.routes = &routes});
+  const auto plan = (*planner)->make()->plan(*machine, make_collective(CollectiveKind::broadcast, 4), {});
   if (!plan) return fail(plan.error());
-  const auto proof = verify(*machine, routes, plan->schedule);
+  const auto proof = verify(*machine, plan->schedule);
   if (!proof) return fail(proof.error());
   std::printf("proved: %zu steps\n", plan->schedule.step_count());
 }

@@ -23,14 +23,12 @@ int main(int count, char** arguments) {
   const char* name = count > 1 ? arguments[1] : "host";  // or cuda, where there are GPUs
   const auto machine = resolve_topology("hgx-h200:gpus=4");
   if (!machine) return fail(machine.error());
-  const Routes routes(*machine);
   const Payload payload{.elements = 1 << 16, .type = DataType::float16};
 
   const auto planners = builtin_planners();
-  const auto plan =
-      planners.find("two_shot")->make()->plan(*machine, make_collective(CollectiveKind::all_reduce, 4), {.routes = &routes, .payload = payload});
+  const auto plan = planners.find("two_shot")->make()->plan(*machine, make_collective(CollectiveKind::all_reduce, 4), {.payload = payload});
   if (!plan) return fail(plan.error());
-  const auto proof = verify(*machine, routes, plan->schedule);
+  const auto proof = verify(*machine, plan->schedule);
   if (!proof) return fail(proof.error());
   const auto program = lower(plan->schedule, *proof, payload, plan->tuning);
   if (!program) return fail(program.error());
@@ -40,7 +38,7 @@ int main(int count, char** arguments) {
   if (!entry) return fail(entry.error());
   const auto executor = (*entry)->make();
   if (const auto ready = executor->available(); !ready) return fail(ready.error());
-  const auto result = executor->run({&*machine, &routes, &*plan, &*program}, RunOptions{});
+  const auto result = executor->run({&*machine, &*plan, &*program}, RunOptions{});
   if (!result) return fail(result.error());
   std::printf("%s: %lld elements compared, %lld wrong\n", name, static_cast<long long>(result->check->elements),
               static_cast<long long>(result->check->wrong));

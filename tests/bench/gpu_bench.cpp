@@ -119,25 +119,25 @@ class Executors {
   std::map<std::string, std::unique_ptr<Executor>> made_;
 };
 
-Result<Measurement> run(Executors& executors, const Topology& topology, const Routes& routes, const Spec& spec, const Case& what) {
+Result<Measurement> run(Executors& executors, const Topology& topology, const Spec& spec, const Case& what) {
   const auto planners = builtin_planners();
   const auto planner = planners.get("algorithm", spec.planner);
   if (!planner) return planner.error();
-  PlanContext context{.routes = &routes, .payload = what.payload, .in_place = what.in_place, .parameters = spec.parameters};
+  PlanContext context{.payload = what.payload, .in_place = what.in_place, .parameters = spec.parameters};
   auto plan = (*planner)->make()->plan(topology, what.collective, context);
   if (!plan) return plan.error();
-  const auto proof = verify(topology, routes, plan->schedule, {.in_place = what.in_place});
+  const auto proof = verify(topology, plan->schedule, {.in_place = what.in_place});
   if (!proof) return proof.error();
   const auto tuning_of = spec.staged ? staged_gpu_tuning : gpu_tuning;
   const auto tuning = spec.tuned ? tuning_of(plan->schedule, *proof, what.payload) : spec.tuning;
-  const auto program = lower(plan->schedule, *proof, what.payload, tuning, PeerAccess(topology, routes));
+  const auto program = lower(plan->schedule, *proof, what.payload, tuning, PeerAccess(topology));
   if (!program) return program.error();
   const auto executor = executors.get(spec.executor);
   if (!executor) return executor.error();
   auto options = what.options;
   options.shape = spec.shape;
   options.staged = spec.staged;
-  return (*executor)->run({&topology, &routes, &*plan, &*program}, options);
+  return (*executor)->run({&topology, &*plan, &*program}, options);
 }
 
 int time_specs(const std::vector<std::string>& arguments, int repeats) {
@@ -146,13 +146,12 @@ int time_specs(const std::vector<std::string>& arguments, int repeats) {
   const auto type = words.size() > 1 ? *data_type(words[1]) : DataType::float16;
   const int ranks = std::atoi(arguments[2].c_str());
   const auto topology = machine(arguments[2]);
-  const Routes routes(topology);
   Executors executors;
   for (auto size = std::atoll(arguments[3].c_str()); size <= std::atoll(arguments[4].c_str()); size *= 2) {
     for (std::size_t f = 5; f < arguments.size(); ++f) {
       const Spec spec(arguments[f]);
       const Case what{make_collective(kind, ranks), {.elements = size / size_of(type), .type = type}, false, {.warmup = 2, .repeats = repeats}};
-      const auto result = run(executors, topology, routes, spec, what);
+      const auto result = run(executors, topology, spec, what);
       if (!result) {
         fmt::print("{},{},{},{},-,-,{}\n", arguments[1], ranks, size, spec.name, describe(result.error()));
         continue;
@@ -175,8 +174,7 @@ class Checker {
       : elements_(std::move(elements)),
         specs_(std::move(specs)),
         ranks_(std::atoi(ranks.c_str())),
-        topology_(*resolve_topology("hgx-h200:gpus=" + ranks)),
-        routes_(topology_) {}
+        topology_(*resolve_topology("hgx-h200:gpus=" + ranks)) {}
 
   int all() {
     for (const auto kind : all_collective_kinds()) {
@@ -213,7 +211,7 @@ class Checker {
     shaped.shape.interpret = elements <= 1;
     const Case what{
         make_collective(kind, ranks_, Rank{ranks_ - 1}), {.elements = elements, .type = type, .op = op}, in_place, {.warmup = 0, .repeats = 0}};
-    const auto result = run(executors_, topology_, routes_, shaped, what);
+    const auto result = run(executors_, topology_, shaped, what);
     if (result && result->check->passed) {
       ++right_;
       return;
@@ -232,7 +230,6 @@ class Checker {
   std::vector<std::string> specs_;
   int ranks_;
   Topology topology_;
-  Routes routes_;
   Executors executors_;
   int right_ = 0;
   int wrong_ = 0;

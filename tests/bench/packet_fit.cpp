@@ -131,7 +131,7 @@ Case case_of(const Row& row) {
   const auto machine = *make_preset("hgx-h200", {{"gpus", std::to_string(row.gpus)}});
   const auto plan = *testing::plan_on(machine, row.planner, row.kind);
   const Payload payload{.elements = row.kib * 512, .type = DataType::float16};
-  const auto proof = *verify(machine, Routes{machine}, plan.schedule);
+  const auto proof = *verify(machine, plan.schedule);
   return {row, {machine, *lower(plan.schedule, proof, payload, gpu_tuning(plan.schedule, proof, payload)), Seconds{row.us * 1e-6}}};
 }
 

@@ -68,20 +68,18 @@ void bounds(benchmark::State& state, CollectiveKind kind) {
   state.counters["peak_MiB"] = peak_mib();
 }
 
-// Time of the planner alone: routes are made before, the proof comes after.
+// Time of the planner alone: the proof comes after.
 void plan_and_prove(benchmark::State& state, const Topology& topology, CollectiveKind kind, const PreviousPlan* previous = nullptr) {
-  const Routes routes(topology);
   const auto planners = builtin_planners();
   PlanContext context;
-  context.routes = &routes;
   context.previous = previous;
   const auto collective = make_collective(kind, topology.ranks());
   std::optional<Plan> plan;
   for (auto _ : state) plan = *(*planners.get("algorithm", "forest"))->make()->plan(topology, collective, context);
   const auto& schedule = plan->schedule;
-  if (!verify(topology, routes, schedule)) state.SkipWithError("the plan does not verify");
+  if (!verify(topology, schedule)) state.SkipWithError("the plan does not verify");
   const auto best = bound(topology, collective);
-  state.counters["optimality"] = bottleneck(topology, link_loads(topology, routes, schedule)).algbw_gbps() / best->algbw_gbps();
+  state.counters["optimality"] = bottleneck(topology, link_loads(topology, schedule)).algbw_gbps() / best->algbw_gbps();
   state.counters["rounds"] = rounds(schedule);
   state.counters["trees"] = static_cast<double>(schedule.chunks().size()) / topology.ranks();
   state.counters["steps"] = static_cast<double>(schedule.step_count());
@@ -110,9 +108,7 @@ void repair(benchmark::State& state, CollectiveKind kind) {
   };
   const auto [name, before, mask] = loss(state.range(0));
   state.SetLabel(std::string{name} + (state.range(1) == 0 ? ": anew" : ": repaired"));
-  const Routes routes(before);
   PlanContext context;
-  context.routes = &routes;
   const auto planners = builtin_planners();
   const auto old = (*planners.get("algorithm", "forest"))->make()->plan(before, make_collective(kind, before.ranks()), context);
   const PreviousPlan previous{before, old->schedule};

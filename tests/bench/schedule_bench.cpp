@@ -64,32 +64,30 @@ void build(benchmark::State& state) {
 
 constexpr int plan_ranks = 64;
 
-Result<Plan> plan_with(const Planner& planner, const Topology& machine, const Routes& routes) {
-  const PlanContext context{.routes = &routes, .payload = {.elements = std::int64_t{8} << 20, .type = DataType::float16}};
+Result<Plan> plan_with(const Planner& planner, const Topology& machine) {
+  const PlanContext context{.payload = {.elements = std::int64_t{8} << 20, .type = DataType::float16}};
   return planner.plan(machine, make_collective(CollectiveKind::all_reduce, plan_ranks), context);
 }
 
 // Those of the registered planners that do all-reduce here; `auto` would need a predictor.
 void planners_of_all_reduce(benchmark::internal::Benchmark* all) {
   const auto machine = switched(plan_ranks);
-  const Routes routes(machine);
   const auto planners = builtin_planners();
   for (std::size_t p = 0; p < planners.entries().size(); ++p) {
-    if (plan_with(*planners.entries()[p].make(), machine, routes)) all->Arg(static_cast<std::int64_t>(p));
+    if (plan_with(*planners.entries()[p].make(), machine)) all->Arg(static_cast<std::int64_t>(p));
   }
 }
 
 // Argument: which registered planner, among 64 GPUs on one switch.
 void plan(benchmark::State& state) {
   const auto machine = switched(plan_ranks);
-  const Routes routes(machine);
   const auto planners = builtin_planners();
   const auto& entry = planners.entries()[static_cast<std::size_t>(state.range(0))];
   const auto planner = entry.make();
   state.SetLabel(entry.name);
   std::size_t steps = 0;
   for (auto _ : state) {
-    const auto planned = plan_with(*planner, machine, routes);
+    const auto planned = plan_with(*planner, machine);
     if (!planned) return state.SkipWithError(planned.error().message.c_str());
     steps += planned->schedule.step_count();
   }
@@ -98,19 +96,17 @@ void plan(benchmark::State& state) {
 
 void prove(benchmark::State& state) {
   const auto machine = switched(static_cast<int>(state.range(0)));
-  const Routes routes(machine);
   const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
   for (auto _ : state) {
-    if (!verify(machine, routes, schedule)) state.SkipWithError("not proved");
+    if (!verify(machine, schedule)) state.SkipWithError("not proved");
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(schedule.step_count()) * state.iterations());
 }
 
 void lower_it(benchmark::State& state) {
   const auto machine = switched(static_cast<int>(state.range(0)));
-  const Routes routes(machine);
   const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
-  const auto proof = *verify(machine, routes, schedule);
+  const auto proof = *verify(machine, schedule);
   for (auto _ : state) {
     if (!lower(schedule, proof, {.elements = (1 << 24) + state.range(2)}, {})) state.SkipWithError("not lowered");
   }
@@ -129,15 +125,14 @@ double memory_of(const std::string& name) {
 // The proof of the lowered program; "MB": the most memory that it takes beside the program.
 void check_it(benchmark::State& state) {
   const auto machine = switched(static_cast<int>(state.range(0)));
-  const Routes routes(machine);
   const auto program = [&] {
     const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
-    return *lower(schedule, *verify(machine, routes, schedule), {.elements = (1 << 24) + state.range(2)}, {});
+    return *lower(schedule, *verify(machine, schedule), {.elements = (1 << 24) + state.range(2)}, {});
   }();
   std::ofstream("/proc/self/clear_refs") << 5;  // the peak counts from here
   const auto before = memory_of("VmRSS");
   for (auto _ : state) {
-    if (!check(machine, routes, program)) state.SkipWithError("not proved");
+    if (!check(machine, program)) state.SkipWithError("not proved");
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(program.instructions.size()) * state.iterations());
   state.counters["MB"] = memory_of("VmHWM") - before;

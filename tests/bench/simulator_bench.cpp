@@ -56,9 +56,8 @@ void time_it(benchmark::State& state, Simulate simulate_once) {
 // The program written out, all ranks of it simulated.
 void time_program(benchmark::State& state, const Pattern& pattern) {
   const auto machine = switched(pattern.ranks());
-  const Routes routes(machine);
   const auto program = unfold(pattern);
-  time_it(state, [&] { return simulate(machine, routes, program, Profile{}); });
+  time_it(state, [&] { return simulate(machine, program, Profile{}); });
 }
 
 void time_pattern(benchmark::State& state, const Topology& machine, const PathOf& path_of, const Pattern& pattern, const SimOptions& options) {

@@ -16,12 +16,12 @@ namespace {
 class Rounds {
  public:
   Rounds(Session& session, Communicator& communicator)
-      : session_(session), communicator_(communicator), machine_(testing::one_switch(session.ranks())), routes_(machine_) {}
+      : session_(session), communicator_(communicator), machine_(testing::one_switch(session.ranks())) {}
 
   Status run(const std::string& planner, const Tuning& tuning, std::int64_t elements, BufferUse use) {
     const auto plan = testing::plan_on(machine_, planner, CollectiveKind::all_reduce);
     if (!plan) return plan.error();
-    const auto proof = verify(machine_, routes_, plan->schedule);
+    const auto proof = verify(machine_, plan->schedule);
     if (!proof) return proof.error();
     const Payload payload{.elements = elements, .type = DataType::float16};
     const auto program = lower(plan->schedule, *proof, payload, tuning);
@@ -30,7 +30,7 @@ class Rounds {
     for (int r = 0; r < session_.ranks(); ++r) devices.push_back(r);
     const auto buffers = cuda::Buffers::create(plan->schedule, payload, devices, {.only = Rank{session_.rank()}});
     if (!buffers) return buffers.error();
-    const auto called = call({&machine_, &routes_, &*plan, &*program}, *buffers, use);
+    const auto called = call({&machine_, &*plan, &*program}, *buffers, use);
     // The operation has ended here; nobody frees buffers before it has everywhere.
     if (auto all = session_.barrier(); !all) return all;
     return called;
@@ -39,13 +39,13 @@ class Rounds {
   // Registered buffers of which the last rank's are no GPU's memory turn all ranks back with one reason; staged ones work on.
   Status refuse_a_strange_buffer() {
     const auto plan = testing::plan_on(machine_, "ring", CollectiveKind::all_reduce);
-    const auto proof = verify(machine_, routes_, plan->schedule);
+    const auto proof = verify(machine_, plan->schedule);
     const auto program = lower(plan->schedule, *proof, {.elements = 1000, .type = DataType::float16}, {.blocks_per_lane = 2, .slice = 64_KiB});
     const auto memory = cuda::allocate(4_KiB);
     if (!memory) return memory.error();
     const auto address = session_.rank() == session_.ranks() - 1 ? 4096 : memory->address();
     const std::vector<DeviceBuffers> named(static_cast<std::size_t>(session_.ranks()), {address, address});
-    const auto operation = communicator_.prepare({&machine_, &routes_, &*plan, &*program}, BufferUse::registered, named);
+    const auto operation = communicator_.prepare({&machine_, &*plan, &*program}, BufferUse::registered, named);
     if (operation || operation.error().code != ErrorCode::unsupported || operation.error().message != "rank 1: 0x1000 is not in a GPU's memory")
       return Error{ErrorCode::verification_failed, operation ? "strange buffers were taken" : operation.error().message};
     return run("ring", {.blocks_per_lane = 2, .slice = 64_KiB}, 1000, BufferUse::staged);
@@ -78,7 +78,6 @@ class Rounds {
   Session& session_;
   Communicator& communicator_;
   Topology machine_;
-  Routes routes_;
 };
 
 Status all_rounds(Session& session) {

@@ -14,14 +14,13 @@ namespace {
 // Runs a planner's collective of `elements` half numbers by an executor.
 Result<Measurement> run(const std::string& executor, const std::string& planner, CollectiveKind kind, int ranks, std::int64_t elements, bool tuned) {
   const auto machine = testing::one_switch(ranks);
-  const Routes routes(machine);
   const auto plan = *testing::plan_on(machine, planner, kind);
-  const auto proof = *verify(machine, routes, plan.schedule);
+  const auto proof = *verify(machine, plan.schedule);
   const Payload payload{.elements = elements, .type = DataType::float16};
   const auto program =
       *lower(plan.schedule, proof, payload, tuned ? gpu_tuning(plan.schedule, proof, payload) : Tuning{.blocks_per_lane = 2, .slice = 4_KiB});
   const auto executors = builtin_executors();
-  return executors.find(executor)->make()->run({&machine, &routes, &plan, &program}, {.warmup = 1, .repeats = 3});
+  return executors.find(executor)->make()->run({&machine, &plan, &program}, {.warmup = 1, .repeats = 3});
 }
 
 TEST(CudaExecutor, SaysWhyItCannotRunOrRunsWithRightDataAndTimes) {

@@ -165,14 +165,13 @@ TEST(NotedStepsOnGpus, OfTwoGpusAreSetToOneClock) {
   const auto count = cuda::device_count();
   if (!count || *count < 2) GTEST_SKIP() << "two GPUs are needed";
   const auto machine = testing::one_switch(2);
-  const Routes routes(machine);
   for (const auto& [planner, tuning, elements] : {std::tuple{"one_shot", Tuning{.protocol = Protocol::lamport}, std::int64_t{512}},
                                                   {"ring", Tuning{.blocks_per_lane = 16, .slice = 64_KiB}, std::int64_t{8} << 20}}) {
     const auto plan = *testing::plan_on(machine, planner, all_reduce);
-    const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = elements, .type = DataType::float16}, tuning);
+    const auto program = *lower(plan.schedule, *verify(machine, plan.schedule), {.elements = elements, .type = DataType::float16}, tuning);
     const auto executors = builtin_executors();
     const auto executor = executors.find("cuda")->make();
-    const auto ran = executor->run({&machine, &routes, &plan, &program}, {.warmup = 1, .repeats = 3, .steps = true});
+    const auto ran = executor->run({&machine, &plan, &program}, {.warmup = 1, .repeats = 3, .steps = true});
     ASSERT_TRUE(ran) << describe(ran.error());
     EXPECT_TRUE(ran->check->passed);
     ASSERT_FALSE(ran->steps.empty());

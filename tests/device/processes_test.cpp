@@ -27,15 +27,14 @@ std::vector<Status> outcomes_of(int ranks, const std::function<Status(Session&)>
 // An all-reduce of `elements` half numbers in the process of `session`; wrong data is an error.
 Status run_one(Session& session, const std::string& planner, std::int64_t elements, const RunOptions& options) {
   const auto machine = testing::one_switch(session.ranks());
-  const Routes routes(machine);
   const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
   if (!plan) return plan.error();
-  const auto proof = verify(machine, routes, plan->schedule);
+  const auto proof = verify(machine, plan->schedule);
   if (!proof) return proof.error();
   const Payload payload{.elements = elements, .type = DataType::float16};
   const auto program = lower(plan->schedule, *proof, payload, gpu_tuning(plan->schedule, *proof, payload));
   if (!program) return program.error();
-  const auto measured = cuda_processes(session)->run({&machine, &routes, &*plan, &*program}, options);
+  const auto measured = cuda_processes(session)->run({&machine, &*plan, &*program}, options);
   if (!measured) return measured.error();
   if (!measured->check->passed) return Error{ErrorCode::verification_failed, measured->check->first_wrong};
   if (static_cast<int>(measured->samples.size()) != options.repeats) return Error{ErrorCode::device_failure, "not as many samples as asked for"};

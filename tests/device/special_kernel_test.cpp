@@ -14,9 +14,8 @@ namespace {
 
 // The packets of a rank whose memory lies anywhere.
 LinkedPackets linked_packets_of(const Topology& machine, const std::string& planner, CollectiveKind kind, PacketWire wire) {
-  const Routes routes(machine);
   const auto plan = *testing::plan_on(machine, planner, kind);
-  const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
+  const auto program = *lower(plan.schedule, *verify(machine, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
   const std::vector<RankAddresses> addresses(static_cast<std::size_t>(machine.ranks()));
   return link_packets(make_packet_program(program, {}, wire), Rank{0}, addresses, wire, args::most_packet_width);
 }

@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto text = p2plab::write_plan(*plan);
   const auto again = p2plab::read_plan(text, "fuzz.json");
   p2plab::expects(again && p2plab::write_plan(*again) == text);
-  const auto proof = p2plab::verify(plan->topology, p2plab::Routes{plan->topology}, plan->plan.schedule, {.in_place = plan->in_place});
+  const auto proof = p2plab::verify(plan->topology, plan->plan.schedule, {.in_place = plan->in_place});
   if (!proof) {
     p2plab::expects(!describe(proof.error()).empty());
     return 0;
@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto program = p2plab::lower(plan->plan.schedule, *proof, plan->payload, plan->plan.tuning);
   if (!program) return 0;
   // A program that is lowered is in order; the checker may say that it is too large to prove.
-  const auto checked = p2plab::check(plan->topology, p2plab::Routes{plan->topology}, *program);
+  const auto checked = p2plab::check(plan->topology, *program);
   p2plab::expects(checked || checked.error().code != p2plab::ErrorCode::verification_failed);
   return 0;
 }

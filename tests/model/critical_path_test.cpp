@@ -22,9 +22,8 @@ struct Explained {
 
 Explained explain(const Topology& machine, const Program& program, const Profile& profile = {}) {
   auto result = testing::simulated(machine, program, profile, {.steps = true, .record = true});
-  const Routes routes(machine);
-  auto path = critical_path(machine, routes, program, profile, result);
-  auto slack = step_slack(machine, routes, program, profile, result);
+  auto path = critical_path(machine, program, profile, result);
+  auto slack = step_slack(machine, program, profile, result);
   return {std::move(result), std::move(path), std::move(slack)};
 }
 

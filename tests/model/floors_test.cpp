@@ -35,7 +35,7 @@ TEST(PacketFloor, IsNoMoreThanPacketsTake) {
   const Profile packets{.packet_start = Seconds{5e-7}, .packet_item = Seconds{1e-8}, .packet_tail = Seconds{1e-7}};
   double nearest = 0;
   each_plan([&](const Topology& machine, const Plan& plan) {
-    const PeerAccess peer_access(machine, Routes(machine));
+    const PeerAccess peer_access(machine);
     for (const auto size : {Bytes{4096}, 256_KiB}) {
       auto program = testing::lowered(machine, plan.schedule, size);
       const auto traffic = packet_traffic(program);
@@ -59,7 +59,7 @@ TEST(SlicesFloor, IsNoMoreThanSlicesTake) {
     for (const auto size : {Bytes{4096}, 256_KiB}) {
       const Payload payload{.elements = size.count(), .type = DataType::int8};
       for (const auto& profile : {testing::busy_profile(), Profile{}}) {
-        const auto floor = slices_floor(machine, Routes(machine), plan.schedule, payload, profile);
+        const auto floor = slices_floor(machine, plan.schedule, payload, profile);
         for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{1024}}}) {
           const auto time = to_seconds(testing::makespan(machine, testing::lowered(machine, plan.schedule, size, tuning), profile));
           EXPECT_LE(floor, time) << plan.planner << " on " << machine.name() << ", " << size.count() << " bytes";
@@ -76,7 +76,7 @@ TEST(SlicesFloor, CountsTheHopsOfARing) {
   const auto machine = testing::one_switch(8);
   const auto plan = testing::plan_on(machine, "ring", CollectiveKind::all_reduce, {{"rings", "1"}});
   const Profile profile{.launch = Seconds{2e-6}, .signal_peer = Seconds{4e-7}, .fence = Seconds{1e-6}, .slice_cost = Seconds{2e-7}};
-  const auto floor = slices_floor(machine, Routes(machine), plan->schedule, {.elements = 1 << 20}, profile);
+  const auto floor = slices_floor(machine, plan->schedule, {.elements = 1 << 20}, profile);
   EXPECT_NEAR(floor.count(), 2e-6 + 14 * (1e-6 + 2e-7) + 13 * 1.4e-6, 1e-7);
 }
 

@@ -67,9 +67,9 @@ void expect_same(const SimResult& folded, const SimResult& whole) {
 }
 
 // What the representatives' own ways load, which `auto` looks at first.
-void expect_no_more_than_all_load(const Topology& machine, const Routes& routes, const Schedule& schedule) {
-  const auto all = link_loads(machine, routes, schedule).per_link;
-  const auto least = least_link_loads(machine, routes, schedule).per_link;
+void expect_no_more_than_all_load(const Topology& machine, const Schedule& schedule) {
+  const auto all = link_loads(machine, schedule).per_link;
+  const auto least = least_link_loads(machine, schedule).per_link;
   for (std::size_t l = 0; l < all.size(); ++l) EXPECT_LE(least[l], all[l] * (1 + 1e-9)) << l;
   EXPECT_GT(std::ranges::max(least), 0);
 }
@@ -80,10 +80,9 @@ void compare(const Case& wanted, int& folded_programs) {
   const auto machine = *resolve_topology(wanted.machine);
   const auto plan = folded_plan(machine, wanted);
   if (!plan || !plan->schedule.folding().folded()) return;
-  const Routes routes(machine);
-  const PeerAccess peer_access(machine, routes);
-  const auto proof = *verify(machine, routes, plan->schedule);
-  expect_no_more_than_all_load(machine, routes, plan->schedule);
+  const PeerAccess peer_access(machine);
+  const auto proof = *verify(machine, plan->schedule);
+  expect_no_more_than_all_load(machine, plan->schedule);
   const Payload payload{.elements = std::int64_t{machine.ranks()} * 8 * 1024};
   for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{4096}}, Tuning{.slice = Bytes{2048}, .lane_per_step = true}}) {
     const auto folded = lower_folded(plan->schedule, proof, payload, tuning, peer_access, 0);
@@ -91,26 +90,26 @@ void compare(const Case& wanted, int& folded_programs) {
     const auto whole = lower(plan->schedule, proof, payload, tuning, peer_access, CallerMemory::as_proved, 0);
     if (!whole || whole->packets) continue;
     EXPECT_LT((*folded)->lanes.size(), whole->lanes.size());
-    EXPECT_TRUE(check_folded(machine, routes, plan->schedule, proof, **folded));
-    EXPECT_TRUE(check(machine, routes, *whole));
+    EXPECT_TRUE(check_folded(machine, plan->schedule, proof, **folded));
+    EXPECT_TRUE(check(machine, *whole));
     for (const auto& profile : {Profile{}, busy_profile()}) {
       for (const bool skip : {true, false}) {
         if (!skip && machine.ranks() > 8) continue;
-        const auto one = simulate(machine, routes, **folded, profile, {.skip = skip});
-        const auto all = simulate(machine, routes, *whole, profile, {.skip = skip});
+        const auto one = simulate(machine, **folded, profile, {.skip = skip});
+        const auto all = simulate(machine, *whole, profile, {.skip = skip});
         ASSERT_TRUE(all);
         if (!one) {  // links that images share
           EXPECT_EQ(one.error().message, "a folded program is not simulated where images share links, or differ in theirs");
-          EXPECT_FALSE(plays_folded(machine, routes, plan->schedule, *proof.images(), profile));
+          EXPECT_FALSE(plays_folded(machine, plan->schedule, *proof.images(), profile));
           continue;
         }
-        EXPECT_TRUE(plays_folded(machine, routes, plan->schedule, *proof.images(), profile));
+        EXPECT_TRUE(plays_folded(machine, plan->schedule, *proof.images(), profile));
         ++folded_programs;
         expect_same(*one, *all);
         EXPECT_EQ(one->events, all->events);
       }
-      const auto bound = simulate(machine, routes, **folded, profile, {.engine = SimEngine::path});
-      if (bound) expect_same(*bound, *simulate(machine, routes, *whole, profile, {.engine = SimEngine::path}));
+      const auto bound = simulate(machine, **folded, profile, {.engine = SimEngine::path});
+      if (bound) expect_same(*bound, *simulate(machine, *whole, profile, {.engine = SimEngine::path}));
     }
   }
 }
@@ -165,37 +164,35 @@ TEST(FoldedPrograms, AreNotPlayedWhereSharedPlacesOnlyAddUp) {
   }
   for (std::size_t k = 0; k < 3; ++k) builder.add_group({.name = fmt::format("group{}", k), .bandwidth = GBps(20), .links = groups[k]});
   const auto machine = *std::move(builder).build();
-  const Routes routes(machine);
 
   auto steps = *Schedule::Builder::create(make_collective(CollectiveKind::send_receive, 3), 3);
   for (int c = 0; c < 3; ++c) steps.add_chunk({c, 1, 0});
   steps.copy(Rank{0}, input(Rank{0}, ChunkId{0}), output(Rank{1}, ChunkId{0}));
   steps.fold({{.ranks = {Rank{0}, Rank{1}, Rank{2}}}, {.ranks = {Rank{1}, Rank{2}, Rank{0}}}, {.ranks = {Rank{2}, Rank{0}, Rank{1}}}});
   const auto schedule = *std::move(steps).build();
-  const auto proof = *verify(machine, routes, schedule);
+  const auto proof = *verify(machine, schedule);
   const auto folded = *lower_folded(schedule, proof, {.elements = 1 << 16}, {}, {}, 0);
   ASSERT_TRUE(folded);
-  EXPECT_FALSE(plays_folded(machine, routes, schedule, *proof.images(), {}));
-  EXPECT_FALSE(simulate(machine, routes, *folded, {}));
+  EXPECT_FALSE(plays_folded(machine, schedule, *proof.images(), {}));
+  EXPECT_FALSE(simulate(machine, *folded, {}));
 }
 
 // Ranks that start apart, and quirks.
 TEST(FoldedPrograms, AreNotPlayedWhereRanksDiffer) {
   const auto machine = *resolve_topology("hgx-h200:gpus=4");
-  const Routes routes(machine);
   const auto plan = *folded_plan(machine, {"", "forest", CollectiveKind::all_gather});
-  const auto proof = *verify(machine, routes, plan.schedule);
+  const auto proof = *verify(machine, plan.schedule);
   const auto folded = **lower_folded(plan.schedule, proof, {.elements = 4096}, {}, {}, 0);
   auto apart = busy_profile();
   apart.start_skew = Seconds{1e-6};
-  EXPECT_FALSE(simulate(machine, routes, folded, apart));
+  EXPECT_FALSE(simulate(machine, folded, apart));
   auto quirky = busy_profile();
   quirky.quirks.fan_out = 0.5;
-  EXPECT_FALSE(simulate(machine, routes, folded, quirky));
+  EXPECT_FALSE(simulate(machine, folded, quirky));
   quirky.quirks = {.duplex_read = 0.5};  // of loads, of which there are none
-  EXPECT_TRUE(simulate(machine, routes, folded, quirky));
-  EXPECT_FALSE(simulate(machine, routes, folded, {}, {.record = true}));
-  EXPECT_FALSE(simulate(machine, routes, folded, {}, {.engine = SimEngine::max_min}));
+  EXPECT_TRUE(simulate(machine, folded, quirky));
+  EXPECT_FALSE(simulate(machine, folded, {}, {.record = true}));
+  EXPECT_FALSE(simulate(machine, folded, {}, {.engine = SimEngine::max_min}));
 }
 
 }  // namespace

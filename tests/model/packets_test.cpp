@@ -51,7 +51,7 @@ TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
     EXPECT_EQ(testing::makespan(machine, fused, profile), testing::makespan(machine, program, profile) + rows);
     const auto in_a_row = testing::simulated(machine, fused, profile, {.in_a_row = true});
     EXPECT_EQ(in_a_row.period, in_a_row.makespan);
-    EXPECT_FALSE(simulate(machine, Routes{machine}, fused, profile, {.record = true}));
+    EXPECT_FALSE(simulate(machine, fused, profile, {.record = true}));
   };
   const auto program_of = [&](const char* planner) {
     return testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{1024}, {}, {.protocol = Protocol::lamport});
@@ -68,9 +68,7 @@ TEST(Packets, TakeLongerWithFewerMultiprocessors) {
   const auto machine = testing::full_mesh(2);
   const auto program =
       testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{1 << 20}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
-  const auto with = [&](int multiprocessors) {
-    return simulate(machine, Routes{machine}, program, by_packets, {.multiprocessors = multiprocessors})->makespan;
-  };
+  const auto with = [&](int multiprocessors) { return simulate(machine, program, by_packets, {.multiprocessors = multiprocessors})->makespan; };
   EXPECT_EQ(with(0), with(128));
   EXPECT_EQ(with(0), with(1000));
   EXPECT_GT(with(1), with(128));
@@ -159,14 +157,13 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
       const auto result = testing::simulated(machine, program, costs, {.steps = true, .record = true});
       EXPECT_EQ(result.makespan, testing::makespan(machine, program, costs)) << planner;
       EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);
-      const Routes routes(machine);
       SimTime at{0};
-      for (const auto& segment : critical_path(machine, routes, program, costs, result).segments) {
+      for (const auto& segment : critical_path(machine, program, costs, result).segments) {
         EXPECT_EQ(segment.begin, at);
         at = segment.end;
       }
       EXPECT_EQ(at, result.makespan) << planner << " " << bytes.count();
-      const auto slack = step_slack(machine, routes, program, costs, result);
+      const auto slack = step_slack(machine, program, costs, result);
       EXPECT_EQ(slack.size(), result.steps.size());
       EXPECT_NE(std::ranges::find(slack, SimTime{0}), slack.end());
     }
@@ -252,8 +249,7 @@ TEST(Packets, WithAnEpilogueArePredictedWithinATenthOnTwoH200s) {
   for (const auto& row : table) {
     const Payload payload{.elements = row.rows * row.hidden, .type = DataType::bfloat16};
     const auto plan = testing::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
-    const Routes routes(machine);
-    const auto plain = *lower(plan->schedule, *verify(machine, routes, plan->schedule), payload, {.protocol = Protocol::lamport});
+    const auto plain = *lower(plan->schedule, *verify(machine, plan->schedule), payload, {.protocol = Protocol::lamport});
     const auto us = microseconds(to_seconds(testing::makespan(machine, *with_epilogue(plain, {.hidden = row.hidden}), profile)));
     const auto error = us / row.us - 1;
     EXPECT_LE(std::abs(error), 0.1) << row.rows << " x " << row.hidden << ": " << us << " us, measured " << row.us;

@@ -2,6 +2,7 @@
 // Patterns: thousands of ranks from what one rank does; the same result as the program written out.
 #include <gtest/gtest.h>
 
+#include "p2plab/machine/routes.h"
 #include "support/simulated.h"
 
 namespace p2plab::pattern_test {
@@ -25,8 +26,8 @@ Profile busy_profile() {
 }
 
 void expect_same_if(bool folded, const Topology& machine, const Pattern& pattern, const Profile& profile) {
-  const Routes routes(machine);
-  const auto whole = simulate(machine, routes, unfold(pattern), profile);
+  const auto& routes = machine.routes();
+  const auto whole = simulate(machine, unfold(pattern), profile);
   const auto lazy = simulate(machine, by(routes), pattern, profile, {.fold = folded});
   ASSERT_TRUE(whole) << describe(whole.error());
   ASSERT_TRUE(lazy) << describe(lazy.error());
@@ -68,7 +69,7 @@ TEST(Pattern, OfARingTakesAsLongAsThePlannersRing) {
   for (const int n : {2, 3, 5, 7, 16}) {
     const auto machine = testing::one_switch(n);
     const auto planned = testing::planned(machine, "ring", CollectiveKind::all_reduce, Bytes{n * 4096}, {{"rings", "1"}});
-    const Routes routes(machine);
+    const auto& routes = machine.routes();
     const auto pattern = simulate(machine, by(routes), ring_pattern(n, Bytes{n * 4096}), Profile{});
     ASSERT_TRUE(pattern);
     EXPECT_EQ(pattern->makespan, testing::makespan(machine, planned));
@@ -80,7 +81,7 @@ TEST(Pattern, HierarchicalTakesTheSumOfItsRings) {
   const int servers = 4;
   const int gpus = 8;
   const auto machine = testing::servers(servers, gpus);
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   const auto result = simulate(machine, by(routes), hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 65'536}), Profile{});
   ASSERT_TRUE(result);
   const auto in_server = (gpus - 1) * (one_us + at_rate(servers * 65'536, 450));
@@ -115,7 +116,7 @@ TEST(Pattern, OfTenThousandGpusFoldsToOne) {
 
 TEST(Pattern, RefusesWhatIsNone) {
   const auto machine = testing::one_switch(4);
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   const auto message = [&](const Pattern& pattern, const SimOptions& options = {}) {
     const auto result = simulate(machine, by(routes), pattern, Profile{}, options);
     return result ? std::string{"no error"} : result.error().message;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <random>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/simulator/simulate.h"
 #include "support/flows.h"
 #include "support/machines.h"
@@ -53,8 +54,8 @@ double ring(const SimGridSwitch& platform, int ranks, std::int64_t piece) {
   return sg::Engine::get_clock() - begin;
 }
 
-double ours(const Topology& machine, const Routes& routes, const Program& program, SimEngine engine) {
-  const auto result = simulate(machine, routes, program, Profile{}, {.engine = engine});
+double ours(const Topology& machine, const Program& program, SimEngine engine) {
+  const auto result = simulate(machine, program, Profile{}, {.engine = engine});
   EXPECT_TRUE(result) << describe(result.error());
   return result ? to_seconds(result->makespan).count() : -1;
 }
@@ -64,7 +65,7 @@ constexpr double one_ns = 1e-9;
 void compare_rings_and_direct(const SimGridSwitch& platform) {
   for (const int ranks : {8, 64, 256}) {
     const auto machine = testing::one_switch(ranks);
-    const Routes routes(machine);
+    const auto& routes = machine.routes();
     const auto path_of = [&](Rank from, Rank to) {
       const auto path = routes.between(from, to);
       return std::vector<LinkId>(path.begin(), path.end());
@@ -77,7 +78,7 @@ void compare_rings_and_direct(const SimGridSwitch& platform) {
       for (int k = 1; k < ranks; ++k) direct.push_back({from, (from + k) % ranks, 65'536});
     }
     if (ranks > 64) continue;  // SimGrid takes 5 s for 128 and four minutes for 256: these are compared in the benchmark (simgrid_all_to_all)
-    EXPECT_NEAR(ours(machine, routes, program_of(direct, ranks, Bytes{0}), SimEngine::events), together(platform, direct), one_ns) << ranks;
+    EXPECT_NEAR(ours(machine, program_of(direct, ranks, Bytes{0}), SimEngine::events), together(platform, direct), one_ns) << ranks;
   }
 }
 
@@ -88,7 +89,7 @@ void compare_random_traffic(const SimGridSwitch& platform) {
     const auto machine = testing::one_switch(ranks);
     const auto flows = random_flows(random, ranks, 1 + set % 40, 16_MiB);
     const auto theirs = together(platform, flows);
-    EXPECT_NEAR(ours(machine, Routes{machine}, program_of(flows, ranks, Bytes{0}), SimEngine::max_min), theirs, one_ns) << "set " << set;
+    EXPECT_NEAR(ours(machine, program_of(flows, ranks, Bytes{0}), SimEngine::max_min), theirs, one_ns) << "set " << set;
   }
 }
 

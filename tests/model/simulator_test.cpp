@@ -2,6 +2,7 @@
 // What holds for every program: bounds, determinism, monotony, and clear errors for what cannot be simulated.
 #include <gtest/gtest.h>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/simulator/simulated_executor.h"
 #include "support/random_topology.h"
 #include "support/simulated.h"
@@ -16,7 +17,7 @@ struct Trial {
 };
 
 bool every_way_leads_back(const Topology& machine) {
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   for (int a = 0; a < machine.ranks(); ++a) {
     for (int b = 0; b < a; ++b) {
       if (routes.connected(Rank{a}, Rank{b}) != routes.connected(Rank{b}, Rank{a})) return false;
@@ -62,11 +63,10 @@ TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
     const auto [machine, program] = trial(seed);
     if (!program) continue;
     ++simulated;
-    const Routes routes(machine);
     for (const auto& profile : {Profile{}, testing::busy_profile()}) {
-      const auto first = simulate(machine, routes, *program, profile, {.steps = true, .record = true});
+      const auto first = simulate(machine, *program, profile, {.steps = true, .record = true});
       ASSERT_TRUE(first) << "seed " << seed << ": " << describe(first.error());
-      const auto again = simulate(machine, routes, *program, profile);
+      const auto again = simulate(machine, *program, profile);
       ASSERT_TRUE(again);
       EXPECT_EQ(first->makespan, again->makespan) << seed;
       EXPECT_EQ(first->events, again->events) << seed;
@@ -129,7 +129,7 @@ TEST(Simulate, RefusesProgramsThatDoNotFit) {
   const auto machine = testing::line(4);
   auto program = testing::lowered(machine, testing::chain(4), 1_KiB);
   const auto message = [](const Topology& topology, const Program& wrong, const Profile& profile = {}) {
-    const auto result = simulate(topology, Routes{topology}, wrong, profile);
+    const auto result = simulate(topology, wrong, profile);
     return result ? std::string{"no error"} : result.error().message;
   };
   EXPECT_EQ(message(testing::line(3), program), "the program is for 4 ranks, topology 'mesh' has 3");
@@ -155,12 +155,11 @@ TEST(Simulate, RefusesProgramsThatDoNotFit) {
 
 TEST(SimulatedExecutor, GivesOneSampleOfTheSimulatedClock) {
   const auto machine = testing::one_switch(4);
-  const Routes routes(machine);
   auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
   const auto program = testing::lowered(machine, plan.schedule, 1_MiB);
   const auto executor = executors::simulator(testing::busy_profile()).make();
   ASSERT_TRUE(executor->available());
-  const auto measurement = executor->run({.topology = &machine, .routes = &routes, .plan = &plan, .program = &program}, {});
+  const auto measurement = executor->run({.topology = &machine, .plan = &plan, .program = &program}, {});
   ASSERT_TRUE(measurement);
   EXPECT_EQ(measurement->clock, Clock::simulated);
   EXPECT_FALSE(measurement->check);

@@ -36,7 +36,7 @@ TEST(MachineChange, ALostLinkTakesItsRoutesWithIt) {
   ASSERT_TRUE(lost);
   EXPECT_TRUE(lost->topology.links().empty());
   auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_KiB);
-  EXPECT_FALSE(simulate(lost->topology, Routes{lost->topology}, *on_machine(program, *lost), {}));
+  EXPECT_FALSE(simulate(lost->topology, *on_machine(program, *lost), {}));
   program.route_links = {LinkId{0}};
   program.route_offsets = {0, 1};
   const auto refused = on_machine(program, *lost);
@@ -61,7 +61,7 @@ TEST(Sensitivity, OfACopyIsItsSharesOfTheTime) {
   const auto machine = testing::full_mesh(2);
   const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
   const Profile profile{.launch = Seconds{3e-6}};
-  const auto all = sensitivities(machine, Routes{machine}, program, profile);
+  const auto all = sensitivities(machine, program, profile);
   ASSERT_TRUE(all);
   const double link = 1048576 / 25e9;
   EXPECT_NEAR(find(*all, "bandwidth of link gpu0 - gpu1").gain.count(), link * (1 - 1 / 1.1), 1e-12);
@@ -77,15 +77,14 @@ TEST(Sensitivity, OfACopyIsItsSharesOfTheTime) {
 
 TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
   const auto machine = testing::one_switch(4);
-  const Routes routes(machine);
   const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
-  const auto still = simulate_jitter(machine, routes, program, {}, {.samples = 3});
+  const auto still = simulate_jitter(machine, program, {}, {.samples = 3});
   ASSERT_TRUE(still);
   EXPECT_EQ(still->p50, still->steady);
   EXPECT_EQ(still->worst, still->steady);
   const Spread noise{.link_jitter = 0.1, .straggler = Seconds{2e-6}, .straggler_chance = 0.5, .samples = 200, .seed = 9};
-  const auto first = simulate_jitter(machine, routes, program, {}, noise);
-  const auto second = simulate_jitter(machine, routes, program, {}, noise);
+  const auto first = simulate_jitter(machine, program, {}, noise);
+  const auto second = simulate_jitter(machine, program, {}, noise);
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->p99, second->p99);
   EXPECT_EQ(first->mean, second->mean);
@@ -95,7 +94,7 @@ TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
   EXPECT_GT(first->p50, first->steady);
   auto other = noise;
   other.seed = 10;
-  EXPECT_NE(simulate_jitter(machine, routes, program, {}, other)->mean, first->mean);
+  EXPECT_NE(simulate_jitter(machine, program, {}, other)->mean, first->mean);
 }
 
 TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
@@ -103,7 +102,7 @@ TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
   const auto machine = testing::full_mesh(2);
   const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
   const Profile profile{};
-  auto only_sender = simulate_jitter(machine, Routes{machine}, program, profile, {.straggler = Seconds{2e-6}, .samples = 20'000});
+  auto only_sender = simulate_jitter(machine, program, profile, {.straggler = Seconds{2e-6}, .samples = 20'000});
   ASSERT_TRUE(only_sender);
   // The receiver's own start counts too: the end is the later of both, so the distribution is that of the larger of sender + copy and receiver.
   EXPECT_GT(only_sender->p50.count(), only_sender->steady.count() + 2e-6 * 0.6931 * 0.97);
@@ -112,11 +111,10 @@ TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
 
 TEST(Spread, ImpossibleOnesAreErrors) {
   const auto machine = testing::full_mesh(2);
-  const Routes routes(machine);
   const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
   for (const auto& spread : {Spread{.link_jitter = -1}, Spread{.link_jitter = std::nan("")}, Spread{.straggler = Seconds{-1}},
                              Spread{.straggler_chance = 2}, Spread{.samples = 0}}) {
-    EXPECT_FALSE(simulate_jitter(machine, routes, program, {}, spread));
+    EXPECT_FALSE(simulate_jitter(machine, program, {}, spread));
   }
 }
 

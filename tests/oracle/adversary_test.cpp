@@ -29,13 +29,8 @@ std::uint64_t cases(std::uint64_t usual) {
 
 class Adversary : public ::testing::Test {
  protected:
-  struct Machine {
-    Topology topology;
-    Routes routes;
-    explicit Machine(int ranks) : topology(testing::machine_for_hard_schedules(ranks)), routes(topology) {}
-  };
   struct Lowered {
-    const Machine& machine;
+    const Topology& machine;
     HardCase hard;
     Proof proof;
     Program program;
@@ -45,7 +40,7 @@ class Adversary : public ::testing::Test {
     const int ranks = 2 + static_cast<int>(seed % 4);
     const auto& machine = machines[static_cast<std::size_t>(ranks) - 2];
     auto hard = HardSchedules{ranks, seed}.make();
-    auto proof = verify(machine.topology, machine.routes, hard.schedule, {.in_place = hard.in_place});
+    auto proof = verify(machine, hard.schedule, {.in_place = hard.in_place});
     EXPECT_TRUE(proof) << "seed " << seed << ", " << hard.name << ": " << describe(proof.error());
     auto program = lower(hard.schedule, *proof, hard.payload, hard.tuning);
     EXPECT_TRUE(program) << "seed " << seed << ", " << hard.name << ": " << describe(program.error());
@@ -64,7 +59,8 @@ class Adversary : public ::testing::Test {
     return {};
   }
 
-  const std::vector<Machine> machines{Machine{2}, Machine{3}, Machine{4}, Machine{5}};
+  const std::vector<Topology> machines{testing::machine_for_hard_schedules(2), testing::machine_for_hard_schedules(3),
+                                       testing::machine_for_hard_schedules(4), testing::machine_for_hard_schedules(5)};
 };
 
 TEST_F(Adversary, ProgramsOfHardSchedulesAreProvedAndRightInEveryOrderTried) {
@@ -72,7 +68,7 @@ TEST_F(Adversary, ProgramsOfHardSchedulesAreProvedAndRightInEveryOrderTried) {
   std::size_t instructions = 0;
   for (std::uint64_t seed = 0; seed < wanted && !HasFailure(); ++seed) {
     const auto made = lowered(seed);
-    const auto checked = check(made.machine.topology, made.machine.routes, made.program);
+    const auto checked = check(made.machine, made.program);
     EXPECT_TRUE(checked) << "seed " << seed << ", " << made.hard.name << ": " << describe(checked.error());
     EXPECT_EQ(harm(made.program, 3, seed), "") << "seed " << seed << ", " << made.hard.name;
     instructions += made.program.instructions.size();
@@ -87,7 +83,7 @@ TEST_F(Adversary, TheLoweringThatForgotWhatASmallChunkLeavesIsFoundOut) {
   for (std::uint64_t seed = 0; seed < wanted && !HasFailure(); ++seed) {
     auto made = lowered(seed);
     testing::forget_what_is_covered(made.program, made.hard.schedule, made.proof);
-    const auto checked = check(made.machine.topology, made.machine.routes, made.program);
+    const auto checked = check(made.machine, made.program);
     if (checked) {
       EXPECT_EQ(harm(made.program, 2, seed), "") << "seed " << seed << ", " << made.hard.name;
     } else {
@@ -118,7 +114,7 @@ TEST_F(Adversary, DamagedProgramsAreRefusedOrHarmless) {
       if (!bad) continue;
       ++made;
       ++counts[k].made;
-      if (!check(good.machine.topology, good.machine.routes, *bad)) {
+      if (!check(good.machine, *bad)) {
         ++counts[k].refused;
         continue;
       }

@@ -27,13 +27,8 @@ namespace {
 
 using testing::Mutator;
 
-struct Machine {
-  Topology topology;
-  Routes routes;
-};
-
 struct Good {
-  const Machine* machine = nullptr;
+  const Topology* machine = nullptr;
   Plan plan;
   bool in_place = false;
 };
@@ -64,21 +59,21 @@ class Mutations : public ::testing::Test {
   void SetUp() override {
     for (const int n : {2, 3, 5, 8}) {
       for (const auto& topology : {testing::one_switch(n), two_switches(n), testing::line(n), testing::full_mesh(n), testing::dgx1(n, true, false)})
-        machines.push_back({topology, Routes{topology}});
+        machines.push_back(topology);
     }
     for (const auto& machine : machines) {
       for (const auto& entry : planners.entries()) plan_all(machine, entry);
     }
   }
 
-  void plan_all(const Machine& machine, const Entry<Planner>& entry) {
-    const int n = machine.topology.ranks();
+  void plan_all(const Topology& machine, const Entry<Planner>& entry) {
+    const int n = machine.ranks();
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true}) {
-        const PlanContext context{.routes = &machine.routes, .payload = payload, .in_place = in_place};
-        auto plan = entry.make()->plan(machine.topology, make_collective(kind, n, Rank{n / 2}), context);
+        const PlanContext context{.payload = payload, .in_place = in_place};
+        auto plan = entry.make()->plan(machine, make_collective(kind, n, Rank{n / 2}), context);
         if (!plan || plan->schedule.step_count() == 0) continue;
-        ASSERT_TRUE(verify(machine.topology, machine.routes, plan->schedule, {.in_place = in_place})) << entry.name;
+        ASSERT_TRUE(verify(machine, plan->schedule, {.in_place = in_place})) << entry.name;
         good.push_back({&machine, *std::move(plan), in_place});
       }
     }
@@ -90,7 +85,7 @@ class Mutations : public ::testing::Test {
     for (int draws = 0;; ++draws) {
       expects(draws < 100'000);  // a kind that no schedule has a place for would be a bug of this test
       const auto& from = good[random() % good.size()];
-      Mutator mutator({from.machine->routes, from.plan.schedule, from.in_place}, random());
+      Mutator mutator({from.machine->routes(), from.plan.schedule, from.in_place}, random());
       for (int tries = 0; tries < 8; ++tries) {
         if (auto mutant = (mutator.*kind.make)()) return {&from, *std::move(mutant)};
       }
@@ -102,12 +97,12 @@ class Mutations : public ::testing::Test {
     auto schedule = mutant.rebuilt();
     if (!schedule) return true;
     const auto& machine = *from.machine;
-    const auto proof = verify(machine.topology, machine.routes, *schedule, {.in_place = from.in_place});
+    const auto proof = verify(machine, *schedule, {.in_place = from.in_place});
     if (!proof) return true;
     const auto program = lower(*schedule, *proof, payload, {.blocks_per_lane = 2, .slice = Bytes{512}});
     EXPECT_TRUE(program);
     const Plan plan{*std::move(schedule), from.plan.planner};
-    const auto done = host->run({&machine.topology, &machine.routes, &plan, &*program}, {.warmup = 0, .repeats = 1, .threads = 2});
+    const auto done = host->run({&machine, &plan, &*program}, {.warmup = 0, .repeats = 1, .threads = 2});
     EXPECT_TRUE(done) << describe(done.error());
     EXPECT_TRUE(done->check && done->check->passed) << (done->check ? done->check->first_wrong : "no check");
     return false;
@@ -120,7 +115,7 @@ class Mutations : public ::testing::Test {
       const auto which = static_cast<std::size_t>(i) % kinds.size();
       const auto [from, mutant] = draw(kinds[which], static_cast<std::uint64_t>(i));
       SCOPED_TRACE(fmt::format("mutation {}: {}, {} {} on {}, {} ranks{}", i, kinds[which].name, from->plan.planner,
-                               to_string(from->plan.schedule.collective().kind), from->machine->topology.name(), from->machine->topology.ranks(),
+                               to_string(from->plan.schedule.collective().kind), from->machine->name(), from->machine->ranks(),
                                from->in_place ? ", in place" : ""));
       ++counts[which].made;
       counts[which].rejected += rejected(*from, mutant) ? 1 : 0;
@@ -137,7 +132,7 @@ class Mutations : public ::testing::Test {
   const Registry<Planner> planners = builtin_planners();
   const Registry<Executor> executors = builtin_executors();
   const std::unique_ptr<Executor> host = executors.find("host")->make();
-  std::deque<Machine> machines;
+  std::deque<Topology> machines;
   std::vector<Good> good;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/run/builtin_executors.h"
 #include "support/reference.h"
@@ -21,7 +22,7 @@ class Relay : public ::testing::TestWithParam<int> {
 
   // The path from a GPU over its socket and the other GPU's, even where an NVLink joins the two.
   RouteId over_sockets(Schedule::Builder& to_build, Rank from, Rank to) const {
-    std::vector<NodeId> nodes{machine.node_of(from), *routes.host_of(from), *routes.host_of(to), machine.node_of(to)};
+    std::vector<NodeId> nodes{machine.node_of(from), *machine.routes().host_of(from), *machine.routes().host_of(to), machine.node_of(to)};
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     std::vector<LinkId> path;
     for (std::size_t i = 0; i + 1 < nodes.size(); ++i) path.push_back(link(nodes[i], nodes[i + 1]));
@@ -41,7 +42,7 @@ class Relay : public ::testing::TestWithParam<int> {
     ASSERT_TRUE(schedule) << describe(schedule.error());
     const Plan plan{*std::move(schedule), "by hand"};
     for (const bool in_place : {false, true}) {
-      const auto proof = verify(machine, routes, plan.schedule, {.in_place = in_place});
+      const auto proof = verify(machine, plan.schedule, {.in_place = in_place});
       ASSERT_TRUE(proof) << describe(proof.error());
       for (const auto& payload : {Payload{0}, Payload{1, DataType::uint8}, Payload{1021, DataType::float16, ReduceOp::average},
                                   Payload{4099, DataType::int32, ReduceOp::sum}, Payload{513, DataType::float64, ReduceOp::max}}) {
@@ -56,7 +57,7 @@ class Relay : public ::testing::TestWithParam<int> {
     std::size_t host_bytes = 0;
     for (const auto& memory : program->memory) host_bytes += static_cast<std::size_t>(memory.host.count());
     EXPECT_EQ(host_bytes > 0, payload.elements > 0 && uses_host);
-    const auto done = executor->run({&machine, &routes, &plan, &*program}, {.warmup = 0, .repeats = 2, .threads = 3});
+    const auto done = executor->run({&machine, &plan, &*program}, {.warmup = 0, .repeats = 2, .threads = 3});
     ASSERT_TRUE(done) << describe(done.error());
     EXPECT_TRUE(done->check && done->check->passed)
         << payload.elements << ' ' << to_string(payload.type) << " parts " << tuning.blocks_per_lane << " in place " << proof.in_place() << ": "
@@ -66,7 +67,6 @@ class Relay : public ::testing::TestWithParam<int> {
   const int n = GetParam();
   const Rank root{n / 2};
   const Topology machine = testing::machine("nvlink-pairs:sockets=2,gpus=" + std::to_string(n));
-  const Routes routes{machine};
   const Registry<Executor> executors = builtin_executors();
   const std::unique_ptr<Executor> executor = executors.find("host")->make();
   bool uses_host = true;
@@ -137,7 +137,7 @@ TEST_P(Relay, AllReduceByAChainOfExplicitRoutesAndBackThroughHostMemory) {
   const Rank last{n - 1};
   made.add_step(last, std::array{scratch(last, 0), input(last, chunk)}, std::array{host(last, 1)});
   for (int r = 0; r < n; ++r) {
-    const std::array down{r == n - 1 ? link(*routes.host_of(last), machine.node_of(last)) : LinkId{0}};
+    const std::array down{r == n - 1 ? link(*machine.routes().host_of(last), machine.node_of(last)) : LinkId{0}};
     const auto route = r == n - 1 ? made.add_route(down) : default_route;
     made.add_step(Rank{r}, std::array{host(last, 1)}, std::array{output(Rank{r}, chunk)}, std::array{route, default_route});
   }
@@ -152,7 +152,7 @@ TEST_P(Relay, ProgramsCarryTheRoutesOfTheirSchedule) {
     made.add_step(root, std::array{input(root, chunk)}, std::array{output(Rank{r}, chunk)}, std::array{default_route, route});
   }
   const auto schedule = *std::move(made).build();
-  const auto program = lower(schedule, *verify(machine, routes, schedule), {100}, {});
+  const auto program = lower(schedule, *verify(machine, schedule), {100}, {});
   ASSERT_TRUE(program);
   int routed = 0;
   for (const auto& operand : program->operands) {

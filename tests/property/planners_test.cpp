@@ -20,7 +20,6 @@ using testing::RandomTopology;
 
 struct Case {
   const Topology& topology;
-  const Routes& routes;
   const Registry<Planner>& planners;
   bool in_place = false;
 };
@@ -38,7 +37,7 @@ void expect_programs_proved(const Case& c, const Schedule& schedule, const Proof
   };
   for (const auto& [elements, tuning] : {Cut{1, {.slices = 4, .lane_per_step = true}}, Cut{1021, {.blocks_per_lane = 3, .slice = Bytes{64}}},
                                          Cut{std::int64_t{1} << 28, {.blocks_per_lane = 2, .slice = 1_MiB}}}) {
-    const auto program = lower_checked(c.topology, c.routes, schedule, proof, {.elements = elements, .type = DataType::float32}, tuning);
+    const auto program = lower_checked(c.topology, schedule, proof, {.elements = elements, .type = DataType::float32}, tuning);
     EXPECT_TRUE(program) << name << ", " << elements << " elements: " << p2plab::describe(program.error());
   }
 }
@@ -46,7 +45,6 @@ void expect_programs_proved(const Case& c, const Schedule& schedule, const Proof
 // True if the plan was made and proved, false if the planner says unsupported; anything else fails the test.
 bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collective) {
   PlanContext context;
-  context.routes = &c.routes;
   context.payload.elements = 1000;
   context.in_place = c.in_place;
   const auto plan = entry.make()->plan(c.topology, collective, context);
@@ -55,7 +53,7 @@ bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collec
     EXPECT_FALSE(plan.error().notes.empty()) << "says what to use instead: " << describe(c, entry, collective);
     return false;
   }
-  const auto proof = verify(c.topology, c.routes, plan->schedule, {.in_place = c.in_place});
+  const auto proof = verify(c.topology, plan->schedule, {.in_place = c.in_place});
   EXPECT_TRUE(proof) << describe(c, entry, collective) << ": " << (proof ? "" : p2plab::describe(proof.error()));
   EXPECT_EQ(plan->planner.empty(), false);
   if (proof) expect_programs_proved(c, plan->schedule, *proof, describe(c, entry, collective));
@@ -71,12 +69,11 @@ class Ranks : public ::testing::TestWithParam<int> {};
 
 TEST_P(Ranks, EveryCollectiveIsServedByTwoPlannersOnASwitchAndInPlaceToo) {
   const auto topology = testing::one_switch(GetParam());
-  const Routes routes(topology);
   const auto planners = builtin_planners();
   for (const auto kind : all_collective_kinds()) {
     for (const bool in_place : {false, true}) {
       const Rank root{GetParam() - 1};
-      EXPECT_GE(planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, GetParam(), root)), 2) << to_string(kind);
+      EXPECT_GE(planners_that_prove({topology, planners, in_place}, make_collective(kind, GetParam(), root)), 2) << to_string(kind);
     }
   }
 }
@@ -93,10 +90,8 @@ TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
                                        testing::servers(3, 3),
                                        testing::line(4)};
   for (const auto& topology : machines) {
-    const Routes routes(topology);
     for (const auto kind : all_collective_kinds()) {
-      for (const bool in_place : {false, true})
-        planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, topology.ranks(), Rank{1}));
+      for (const bool in_place : {false, true}) planners_that_prove({topology, planners, in_place}, make_collective(kind, topology.ranks(), Rank{1}));
     }
   }
 }
@@ -107,9 +102,8 @@ TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
     const auto topology = make_preset(preset.name, {});
     ASSERT_TRUE(topology) << preset.name;
     if (topology->ranks() > 32) continue;  // minutes with a large one; 64 ranks have a test of their own
-    const Routes routes(*topology);
     for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast, CollectiveKind::all_gather}) {
-      const Case c{*topology, routes, planners, false};
+      const Case c{*topology, planners, false};
       EXPECT_GE(planners_that_prove(c, make_collective(kind, topology->ranks())), 1) << preset.name << " " << to_string(kind);
     }
   }
@@ -118,20 +112,17 @@ TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
 TEST(Planners, ProveSixtyFourRanks) {
   const auto planners = builtin_planners();
   const auto topology = testing::servers(8, 8);
-  const Routes routes(topology);
   for (const auto kind : all_collective_kinds())
-    EXPECT_GE(planners_that_prove({topology, routes, planners, false}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
+    EXPECT_GE(planners_that_prove({topology, planners, false}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
 }
 
 // 256 GPUs on a torus, no time at all: every planner gives the plan at hand, proved, or says why it has none.
 TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
   const auto planners = builtin_planners();
   const auto topology = *make_preset("torus", {{"dims", "16x16"}});
-  const Routes routes(topology);
   int made = 0;
   for (const auto& entry : planners.entries()) {
     PlanContext context;
-    context.routes = &routes;
     context.time_limit = Seconds{0};
     const auto begin = std::chrono::steady_clock::now();
     const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, topology.ranks()), context);
@@ -140,7 +131,7 @@ TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
       EXPECT_EQ(plan.error().code, ErrorCode::unsupported) << entry.name;
       continue;
     }
-    EXPECT_TRUE(verify(topology, routes, plan->schedule)) << entry.name;
+    EXPECT_TRUE(verify(topology, plan->schedule)) << entry.name;
     ++made;
   }
   EXPECT_GE(made, 3);  // ring, tree, forest
@@ -149,9 +140,7 @@ TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
 TEST(Planners, RefuseParametersTheyDoNotKnow) {
   const auto planners = builtin_planners();
   const auto topology = testing::one_switch(4);
-  const Routes routes(topology);
   PlanContext context;
-  context.routes = &routes;
   context.parameters = {{"no_such_parameter", "1"}};
   for (const auto& entry : planners.entries()) {
     const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, 4), context);
@@ -163,9 +152,7 @@ TEST(Planners, RefuseParametersTheyDoNotKnow) {
 TEST(Planners, RefuseBrokenContractsAsInvalidInput) {
   const auto planners = builtin_planners();
   const auto topology = testing::one_switch(4);
-  const Routes routes(topology);
   PlanContext context;
-  context.routes = &routes;
   for (const auto& entry : planners.entries()) {
     const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, 4, Rank{7}), context);
     ASSERT_FALSE(plan) << entry.name;
@@ -211,9 +198,8 @@ TEST_P(RandomMachines, PlansVerifyOrAreUnsupported) {
     const auto seed = static_cast<std::uint64_t>(GetParam() * 1000 + i);
     RandomTopology random(seed);
     const auto topology = random.make();
-    const Routes routes(topology);
     const auto collective = random_collective(random, topology.ranks());
-    const Case c{topology, routes, planners, random.chance(50)};
+    const Case c{topology, planners, random.chance(50)};
     const auto drawn = static_cast<std::size_t>(random.between(0, static_cast<int>(entries.size()) - 1));
     SCOPED_TRACE("seed " + std::to_string(seed));
     for (std::size_t e = 0; e < entries.size(); ++e) {

@@ -30,7 +30,7 @@ inline Topology field(const std::string& name, const MachineAnswers& answers = {
 
 /// GB/s of the way that a peer access takes.
 inline double width(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   return routes.bottleneck(routes.between(Rank{from}, Rank{to})).gbps();
 }
 
@@ -46,9 +46,9 @@ inline double busbw(const Topology& topology) {
   return algbw(topology, CollectiveKind::all_reduce) * bus_factor(CollectiveKind::all_reduce, topology.ranks());
 }
 
-inline bool reaches(const Topology& topology, int from, int to) { return PeerAccess(topology, Routes(topology)).connected(Rank{from}, Rank{to}); }
+inline bool reaches(const Topology& topology, int from, int to) { return PeerAccess(topology).connected(Rank{from}, Rank{to}); }
 
-inline std::string word(const Topology& topology, int from, int to) { return route_word(topology, Routes(topology), Rank{from}, Rank{to}); }
+inline std::string word(const Topology& topology, int from, int to) { return route_word(topology, Rank{from}, Rank{to}); }
 
 inline long count(const Topology& topology, NodeKind kind) { return std::ranges::count(topology.nodes(), kind, &Node::kind); }
 

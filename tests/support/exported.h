@@ -47,7 +47,7 @@ inline Result<std::vector<ExportedFile>> try_export(Exportable& c, const std::st
   const auto exporters = builtin_exporters();
   const auto exporter = (*exporters.get("format", format))->make();
   if (exporter->even_chunks()) {
-    const auto proof = verify(c.machine, Routes{c.machine}, c.plan.schedule, {.in_place = c.program.in_place});
+    const auto proof = verify(c.machine, c.plan.schedule, {.in_place = c.program.in_place});
     expects(static_cast<bool>(proof));
     c.program = *lower(c.plan.schedule, *proof, even_payload(c.plan.schedule, c.program.payload), c.program.tuning);
   }

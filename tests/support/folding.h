@@ -54,10 +54,9 @@ inline void expect_as_listed(const Topology& machine, const Schedule& folded, co
   const auto listed = ScheduleEdit(folded).rebuilt();
   ASSERT_TRUE(listed) << describe(listed.error());
   expect_same_steps(folded, *listed);
-  const Routes routes(machine);
   for (const bool in_place : {false, true}) {
-    const auto proof = verify(machine, routes, folded, {.in_place = in_place});
-    const auto other = verify(machine, routes, *listed, {.in_place = in_place});
+    const auto proof = verify(machine, folded, {.in_place = in_place});
+    const auto other = verify(machine, *listed, {.in_place = in_place});
     ASSERT_EQ(static_cast<bool>(proof), static_cast<bool>(other)) << (other ? describe(proof.error()) : describe(other.error()));
     if (!proof) continue;
     for (std::size_t i = 0; i < listed->step_count(); ++i) {
@@ -72,8 +71,8 @@ inline void expect_as_listed(const Topology& machine, const Schedule& folded, co
       EXPECT_EQ(write_program({machine, *program}), write_program({machine, *same})) << elements;
     }
   }
-  const auto loads = link_loads(machine, routes, folded);
-  const auto same = link_loads(machine, routes, *listed);
+  const auto loads = link_loads(machine, folded);
+  const auto same = link_loads(machine, *listed);
   ASSERT_EQ(loads.per_link.size(), same.per_link.size());
   for (std::size_t l = 0; l < loads.per_link.size(); ++l) EXPECT_NEAR(loads.per_link[l], same.per_link[l], 1e-12 * same.per_link[l]) << l;
   EXPECT_EQ(rounds(folded), rounds(*listed));

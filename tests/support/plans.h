@@ -10,15 +10,13 @@ namespace p2plab::testing {
 /// The plan of a built-in planner; a plan that does not verify becomes the verifier's error.
 inline Result<Plan> plan_on(const Topology& topology, const std::string& planner, const Collective& collective, const Parameters& parameters = {},
                             PlanContext context = {}) {
-  const Routes routes(topology);
   const auto planners = builtin_planners();
-  context.routes = &routes;
   context.parameters = parameters;
   const auto entry = planners.get("algorithm", planner);
   if (!entry) return entry.error();
   auto plan = (*entry)->make()->plan(topology, collective, context);
   if (!plan) return plan;
-  if (auto proof = verify(topology, routes, plan->schedule, {.in_place = context.in_place}); !proof) return std::move(proof).error();
+  if (auto proof = verify(topology, plan->schedule, {.in_place = context.in_place}); !proof) return std::move(proof).error();
   return plan;
 }
 

@@ -11,7 +11,7 @@ namespace p2plab::testing {
 
 /// Of the route between two ranks.
 inline Bandwidth capacity(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   return routes.bottleneck(routes.between(Rank{from}, Rank{to}));
 }
 

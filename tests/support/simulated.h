@@ -15,7 +15,7 @@
 namespace p2plab::testing {
 
 inline Program lowered(const Topology& machine, const Schedule& schedule, Bytes size, const Tuning& tuning = {}) {
-  const auto proof = verify(machine, Routes{machine}, schedule);
+  const auto proof = verify(machine, schedule);
   expects(static_cast<bool>(proof));
   // Lamport packets carry sums of floating-point numbers only.
   const auto type = tuning.protocol == Protocol::lamport && size.count() % 2 == 0 ? DataType::float16 : DataType::int8;
@@ -23,7 +23,7 @@ inline Program lowered(const Topology& machine, const Schedule& schedule, Bytes 
 }
 
 inline SimResult simulated(const Topology& machine, const Program& program, const Profile& profile = {}, const SimOptions& options = {}) {
-  auto result = simulate(machine, Routes{machine}, program, profile, options);
+  auto result = simulate(machine, program, profile, options);
   expects(static_cast<bool>(result));
   return *std::move(result);
 }

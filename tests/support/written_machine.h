@@ -42,7 +42,7 @@ inline int links_between(const Topology& machine, Rank a, Rank b, Bandwidth each
 
 // By rank, the number of its host among the hosts; 0 where the machine has none.
 inline std::vector<int> sockets_of(const Topology& machine) {
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   std::vector<NodeId> hosts;
   std::vector<int> sockets;
   for (std::int64_t r = 0; r < machine.ranks(); ++r) {
@@ -59,7 +59,6 @@ inline std::vector<int> sockets_of(const Topology& machine) {
 }
 
 inline std::string smi_text(const Topology& machine, const WrittenAs& as) {
-  const Routes routes(machine);
   const auto sockets = sockets_of(machine);
   const auto gpus = machine.ranks();
   std::string text;
@@ -71,7 +70,7 @@ inline std::string smi_text(const Topology& machine, const WrittenAs& as) {
     text += "GPU" + std::to_string(a);
     for (int b = 0; b < gpus; ++b) {
       const auto lanes = a == b ? 0 : links_between(machine, Rank{a}, Rank{b}, as.link);
-      const auto word = route_word(machine, routes, Rank{a}, Rank{b});
+      const auto word = route_word(machine, Rank{a}, Rank{b});
       text += a == b ? "\t X " : "\t" + (lanes > 0 ? "NV" + std::to_string(lanes) : word == "-" ? "SYS" : word);
     }
     for (int n = 0; n < as.nics; ++n) text += "\tSYS";

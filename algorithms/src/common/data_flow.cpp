@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
 namespace {
@@ -33,8 +35,11 @@ std::optional<std::pair<Rank, Rank>> missing_in_images(const Schedule& schedule,
 
 }  // namespace
 
-DataFlow::DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes)
-    : builder_(std::move(builder)), topology_(std::move(topology)), routes_(&routes), next_slot_(static_cast<std::size_t>(topology_.ranks())) {
+DataFlow::DataFlow(Schedule::Builder builder, Topology topology)
+    : builder_(std::move(builder)),
+      topology_(std::move(topology)),
+      routes_(&topology_.routes()),
+      next_slot_(static_cast<std::size_t>(topology_.ranks())) {
   constexpr std::size_t few = 8;
   receives_.resize(builder_.blocks().size());
   for (std::size_t b = 0; b < receives_.size(); ++b) {
@@ -45,10 +50,10 @@ DataFlow::DataFlow(Schedule::Builder builder, Topology topology, const Routes& r
   }
 }
 
-Result<DataFlow> DataFlow::create(const Topology& topology, const Collective& collective, const Routes& routes) {
+Result<DataFlow> DataFlow::create(const Topology& topology, const Collective& collective) {
   auto builder = Schedule::Builder::create(collective, topology.ranks());
   if (!builder) return std::move(builder).error();
-  return DataFlow{*std::move(builder), topology, routes};
+  return DataFlow{*std::move(builder), topology};
 }
 
 ChunkId DataFlow::add_chunk(Chunk chunk) {

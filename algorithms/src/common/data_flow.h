@@ -17,8 +17,8 @@ namespace p2plab {
 /// Collects the steps of one plan.
 class DataFlow {
  public:
-  /// Errors: those of the contract. `routes` must outlive the flow.
-  static Result<DataFlow> create(const Topology& topology, const Collective& collective, const Routes& routes);
+  /// Errors: those of the contract.
+  static Result<DataFlow> create(const Topology& topology, const Collective& collective);
 
   std::span<const Block> blocks() const& { return builder_.blocks(); }
   std::span<const Block> blocks() && = delete;
@@ -66,7 +66,7 @@ class DataFlow {
     std::uint32_t delivered : 1 = 0;      // its output is written
   };
 
-  DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes);
+  DataFlow(Schedule::Builder builder, Topology topology);
   bool receives(Rank rank, std::size_t block) const;
   Holding& holding(Rank rank, ChunkId chunk) {
     const auto table = tables_[chunk.index()];

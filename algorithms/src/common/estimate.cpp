@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/analysis.h"
 
 namespace p2plab {
@@ -14,12 +15,12 @@ constexpr Seconds flag_latency{1e-6};  // a flag and a look at it, about 1 us on
 constexpr double alike = 1e-9;         // estimates nearer to each other are one
 constexpr Bytes least_slice = Bytes{16LL << 10};
 
-Seconds round_latency(const Topology& topology, const Routes& routes, const Collective& collective) {
+Seconds round_latency(const Topology& topology, const Collective& collective) {
   Seconds longest{0};
   for (const auto from : collective.members) {
     for (const auto to : collective.members) {
       Seconds latency{0};
-      for (const auto id : routes.between(from, to)) latency += topology.link(id).latency;
+      for (const auto id : topology.routes().between(from, to)) latency += topology.link(id).latency;
       longest = std::max(longest, latency);
     }
   }
@@ -32,9 +33,9 @@ Seconds PlanEstimate::time(Bytes size) const {
   return Seconds{static_cast<double>(size > Bytes{0} ? size.count() : usual_size.count()) * seconds_per_byte} + latency;
 }
 
-PlanEstimate estimate(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  return {.seconds_per_byte = bottleneck(topology, link_loads(topology, routes, schedule)).seconds_per_byte,
-          .latency = round_latency(topology, routes, schedule.collective()) * rounds(schedule)};
+PlanEstimate estimate(const Topology& topology, const Schedule& schedule) {
+  return {.seconds_per_byte = bottleneck(topology, link_loads(topology, schedule)).seconds_per_byte,
+          .latency = round_latency(topology, schedule.collective()) * rounds(schedule)};
 }
 
 std::size_t least_estimated(std::span<const PlanEstimate> estimates, Bytes size) {
@@ -45,20 +46,20 @@ std::size_t least_estimated(std::span<const PlanEstimate> estimates, Bytes size)
   return best;
 }
 
-Result<Plan> least_estimated(const Topology& topology, const Routes& routes, Result<std::vector<Plan>> plans, Bytes size) {
+Result<Plan> least_estimated(const Topology& topology, Result<std::vector<Plan>> plans, Bytes size) {
   if (!plans) return std::move(plans).error();
   std::vector<PlanEstimate> estimates;
   if (plans->size() > 1) {
-    for (const auto& plan : *plans) estimates.push_back(estimate(topology, routes, plan.schedule));
+    for (const auto& plan : *plans) estimates.push_back(estimate(topology, plan.schedule));
   }
   return std::move((*plans)[least_estimated(estimates, size)]);
 }
 
-void suggest_slices(Plan& plan, const Topology& topology, const Routes& routes, Bytes size) {
+void suggest_slices(Plan& plan, const Topology& topology, Bytes size) {
   const int hops = rounds(plan.schedule);
-  const auto busiest = bottleneck(topology, link_loads(topology, routes, plan.schedule)).seconds_per_byte;
+  const auto busiest = bottleneck(topology, link_loads(topology, plan.schedule)).seconds_per_byte;
   if (hops < 2 || busiest == 0 || size <= Bytes{0}) return;
-  const double latency = round_latency(topology, routes, plan.schedule.collective()).count();
+  const double latency = round_latency(topology, plan.schedule.collective()).count();
   const double best = std::sqrt(static_cast<double>(size.count()) * latency / (hops * busiest));
   const auto slice = std::max(static_cast<std::int64_t>(best), least_slice.count());
   plan.tuning.slice = Bytes{(slice + 15) / 16 * 16};

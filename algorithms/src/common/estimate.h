@@ -7,10 +7,10 @@
 namespace p2plab {
 
 /// The one of `plans` that is estimated fastest for this size; of those that are as good, the first. Errors: those of `plans`, handed on.
-Result<Plan> least_estimated(const Topology& topology, const Routes& routes, Result<std::vector<Plan>> plans, Bytes size);
+Result<Plan> least_estimated(const Topology& topology, Result<std::vector<Plan>> plans, Bytes size);
 
 /// Suggests slices for a plan whose data passes through several ranks in a row: the size at which filling the pipeline costs as much as the
 /// slices' latencies, sqrt(size * latency / (hops * time per byte)), at least 16 KiB. Leaves plans of one hop and empty payloads as they are.
-void suggest_slices(Plan& plan, const Topology& topology, const Routes& routes, Bytes size);
+void suggest_slices(Plan& plan, const Topology& topology, Bytes size);
 
 }  // namespace p2plab

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/resources.h"
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
-Resources::Resources(const Topology& topology, const Routes& routes) : routes_(&routes), parallel_(topology), by_link_(topology.links().size()) {
+Resources::Resources(const Topology& topology) : routes_(&topology.routes()), parallel_(topology), by_link_(topology.links().size()) {
   for (const auto& limit : topology.limits()) {
     const auto [links, rate] = parallel_.budget(limit.links, limit.bandwidth);
     // Links beside each other are one resource, that of the first.

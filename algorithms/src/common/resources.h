@@ -12,7 +12,7 @@ namespace p2plab {
 /// The capacities of a machine as one list, and which of them the route between two ranks takes.
 class Resources {
  public:
-  Resources(const Topology& topology, const Routes& routes);
+  Resources(const Topology& topology);
   /// Bytes per second of each resource: links by id, then groups, then node limits.
   const std::vector<double>& capacities() const& { return capacities_; }
   const std::vector<double>& capacities() && = delete;

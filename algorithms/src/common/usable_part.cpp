@@ -20,10 +20,10 @@ Topology usable_part(const Topology& topology, const Collective& collective, con
   return narrowed_for(topology, 1e9 / best->inverse_rate.value(), members * members);
 }
 
-double share_of_bound(const Topology& topology, const Routes& routes, const Schedule& schedule, const Bound& bound) {
+double share_of_bound(const Topology& topology, const Schedule& schedule, const Bound& bound) {
   const auto most = bound.algbw_gbps();
   if (most <= 0) return 1;
-  return std::min(1.0, bottleneck(topology, link_loads(topology, routes, schedule)).algbw_gbps() / most);
+  return std::min(1.0, bottleneck(topology, link_loads(topology, schedule)).algbw_gbps() / most);
 }
 
 }  // namespace p2plab

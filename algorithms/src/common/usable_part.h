@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "p2plab/bounds/bounds.h"
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/schedule.h"
@@ -17,6 +16,6 @@ namespace p2plab {
 Topology usable_part(const Topology& topology, const Collective& collective, const std::function<bool()>& stop);
 
 /// The part of `bound` that the plan's links carry, at most 1: what reasons may say.
-double share_of_bound(const Topology& topology, const Routes& routes, const Schedule& schedule, const Bound& bound);
+double share_of_bound(const Topology& topology, const Schedule& schedule, const Bound& bound);
 
 }  // namespace p2plab

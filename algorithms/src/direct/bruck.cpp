@@ -19,7 +19,7 @@ class Bruck final : public Planner {
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("bruck", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const auto& members = collective.members;
     const auto n = static_cast<int>(members.size());

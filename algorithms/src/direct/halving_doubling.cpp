@@ -38,7 +38,7 @@ class HalvingDoubling final : public Planner {
     static const std::array<std::string, 2> exchanges{"halving", "doubling"};
     auto exchange = word_parameter(*parameters, "exchange", exchanges);
     if (!exchange) return std::move(exchange).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const auto kind = collective.kind;
     if (kind != CollectiveKind::all_reduce && kind != CollectiveKind::reduce_scatter && kind != CollectiveKind::all_gather) {

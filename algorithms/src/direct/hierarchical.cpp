@@ -40,7 +40,7 @@ class Hierarchical final : public Planner {
   }
 
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
-    return least_estimated(topology, *context.routes, plans(topology, collective, context), context.payload.size());
+    return least_estimated(topology, plans(topology, collective, context), context.payload.size());
   }
 
   Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
@@ -54,7 +54,7 @@ class Hierarchical final : public Planner {
       return unsupported("hierarchical", collective.kind, "each block goes to one receiver only, so islands save nothing",
                          "use pairwise, or tree for gather and scatter");
     }
-    const Hierarchy hierarchy(collective, find_islands(topology, *context.routes));
+    const Hierarchy hierarchy(collective, find_islands(topology));
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
@@ -111,7 +111,7 @@ class Hierarchical final : public Planner {
   // Each shard has a rail of its own.
   static void cut_for_trees(Plan& plan, const Topology& topology, const PlanContext& context, std::size_t shards) {
     constexpr std::int64_t least = 4096;
-    suggest_slices(plan, topology, *context.routes, context.payload.size());
+    suggest_slices(plan, topology, context.payload.size());
     if (plan.tuning.slice.count() == 0) return;
     const auto slice = std::max(least, plan.tuning.slice.count() / static_cast<std::int64_t>(shards));
     plan.tuning.slice = Bytes{(slice + 15) / 16 * 16};
@@ -119,7 +119,7 @@ class Hierarchical final : public Planner {
 
   static Result<std::vector<Plan>> exchanged(const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
                                              const PlanContext& context, const Parameters& parameters) {
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     list_exchanges(*flow, hierarchy, {topology.ranks(), fold_squares_from(context)});
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: inside to the rank that is placed like the receiver, then across",
@@ -143,7 +143,7 @@ class Hierarchical final : public Planner {
 
   static Result<Plan> plan_with(const IslandVariant& variant, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
                                 const PlanContext& context) {
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     IslandMoves moves(hierarchy, variant);
     const auto rotations = rotated(variant, hierarchy, collective, topology, context);

@@ -7,6 +7,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 
 namespace p2plab {
@@ -24,7 +25,7 @@ class OneShot final : public Planner {
     if (!mode) return std::move(mode).error();
     auto builder = Schedule::Builder::create(collective, topology.ranks());
     if (!builder) return std::move(builder).error();
-    if (const auto missing = missing_path(*builder, *context.routes)) {
+    if (const auto missing = missing_path(*builder, topology.routes())) {
       return no_path(topology, "one_shot", missing->first, missing->second,
                      "use auto: tree, and ring where there is one, send between neighbours only");
     }

@@ -18,7 +18,7 @@ class Pairwise final : public Planner {
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("pairwise", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     if (collective.kind == CollectiveKind::all_reduce) {
       return unsupported("pairwise", collective.kind, "each member's data must reach all others and be added there",

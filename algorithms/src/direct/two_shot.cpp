@@ -31,7 +31,7 @@ class TwoShot final : public Planner {
     const bool each_to_each = (collective.kind == all_reduce && *mode != "direct") || (collective.kind == reduce_scatter && *mode == "push") ||
                               (collective.kind == all_gather && *mode == "pull");
     if (auto fault = each_to_each ? too_long_by_pairs("two_shot", collective, context) : std::nullopt) return *std::move(fault);
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const auto shards = cut(*flow, collective);
     if (shards.empty())

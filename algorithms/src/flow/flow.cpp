@@ -18,6 +18,7 @@
 #include "flow/paths.h"
 #include "flow/symmetric.h"
 #include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 
 namespace p2plab {
@@ -26,7 +27,7 @@ namespace {
 
 class FlowSchedule {
  public:
-  FlowSchedule(const Topology& topology, const Routes& routes, DataFlow& flow) : topology_(topology), routes_(routes), flow_(flow) {}
+  FlowSchedule(const Topology& topology, DataFlow& flow) : topology_(topology), routes_(topology.routes()), flow_(flow) {}
 
   /// Lists all hops, first hops first; returns how many the longest path has.
   std::size_t run(const std::vector<FlowPath>& paths) {
@@ -146,9 +147,9 @@ struct PathCount {
 };
 
 // Rounded down: 99.999 % are not all.
-std::string reason_for(const PathCount& paths, const Topology& topology, const Routes& routes, const Schedule& schedule, const Bound& best) {
+std::string reason_for(const PathCount& paths, const Topology& topology, const Schedule& schedule, const Bound& best) {
   constexpr double all = 1 - 1e-6;
-  const auto share = share_of_bound(topology, routes, schedule, best);
+  const auto share = share_of_bound(topology, schedule, best);
   auto text = fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths.number, paths.longest,
                           share >= all ? 100 : std::floor(share * 1e4) / 100);
   if (share >= all) return text;
@@ -165,7 +166,7 @@ class FlowPlanner final : public Planner {
     const auto topology = usable_part(machine, collective, ending);
     auto parameters = complete_parameters("flow", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const std::string instead = "use pairwise, ring or tree";
     if (!rooted_parts(collective.kind) && collective.kind != CollectiveKind::all_to_all && collective.kind != CollectiveKind::send_receive) {
@@ -207,16 +208,16 @@ class FlowPlanner final : public Planner {
     auto paths = merged(std::move(found.paths));
     auto number = paths.size();
     std::size_t longest = 0;
-    if (const auto symmetric = found.images ? SymmetricPaths::create(topology, *context.routes, paths, found.images) : std::nullopt) {
+    if (const auto symmetric = found.images ? SymmetricPaths::create(topology, paths, found.images) : std::nullopt) {
       number *= found.images->size();
       longest = symmetric->list(collective, *flow);
     } else {
       if (found.images) paths = images_of(paths, *found.images);
       number = paths.size();
-      longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
+      longest = FlowSchedule{topology, *flow}.run(paths);
     }
     auto plan = std::move(*flow).finish("flow", *std::move(parameters), "", instead);
-    if (plan) plan->reason = reason_for({number, longest}, topology, *context.routes, plan->schedule, *best);
+    if (plan) plan->reason = reason_for({number, longest}, topology, plan->schedule, *best);
     return plan;
   }
 };

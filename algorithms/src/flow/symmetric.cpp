@@ -28,7 +28,7 @@ std::vector<FlowPath> images_of(const std::vector<FlowPath>& paths, const std::v
   return all;
 }
 
-std::optional<SymmetricPaths> SymmetricPaths::create(const Topology& topology, const Routes& routes, const std::vector<FlowPath>& paths,
+std::optional<SymmetricPaths> SymmetricPaths::create(const Topology& topology, const std::vector<FlowPath>& paths,
                                                      const std::shared_ptr<const std::vector<Automorphism>>& images) {
   SymmetricPaths symmetric(topology, paths);
   PathTable all;
@@ -37,7 +37,7 @@ std::optional<SymmetricPaths> SymmetricPaths::create(const Topology& topology, c
     numbers.emplace_back();
     for (const auto& hop : path.hops) numbers.back().push_back(all.add(hop.links));
   }
-  const auto own = own_routes(topology, routes, all, *images);
+  const auto own = own_routes(topology, all, *images);
   const auto named = static_cast<std::size_t>(std::ranges::count(own, false));
   if (named * images->size() > most_named / images->size()) return std::nullopt;
   for (auto& of_path : numbers) {

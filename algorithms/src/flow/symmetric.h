@@ -18,7 +18,7 @@ std::vector<FlowPath> images_of(const std::vector<FlowPath>& paths, const std::v
 class SymmetricPaths {
  public:
   /// `paths` lead from one GPU, images of them from all others. None if so many of them need names that folding would save little.
-  static std::optional<SymmetricPaths> create(const Topology& topology, const Routes& routes, const std::vector<FlowPath>& paths,
+  static std::optional<SymmetricPaths> create(const Topology& topology, const std::vector<FlowPath>& paths,
                                               const std::shared_ptr<const std::vector<Automorphism>>& images);
 
   /// Lists the hops of an all_to_all among all ranks, first hops first, and folds the plan; returns how many the longest path has.

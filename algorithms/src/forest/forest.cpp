@@ -47,7 +47,7 @@ class ForestPlanner final : public Planner {
     if (!parameters) return std::move(parameters).error();
     auto trees = trees_wanted(*parameters);
     if (!trees) return std::move(trees).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const auto kind = collective.kind;
     const bool up = reduces(kind);
@@ -66,7 +66,7 @@ class ForestPlanner final : public Planner {
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
     if (ending) request.stop = ending;
     std::optional<TreesOfPlan> previous;
-    if (context.previous != nullptr) previous = trees_of_plan(topology, *context.routes, *context.previous);
+    if (context.previous != nullptr) previous = trees_of_plan(topology, *context.previous);
     request.previous = previous ? &*previous : nullptr;
     request.fold = collective.members.size() >= context.fold_from && are_alike(topology, collective);
     Result<Forest> in = Forest{};
@@ -77,7 +77,7 @@ class ForestPlanner final : public Planner {
     if (down) out = find_forest(topology, request);
     if (!out) return std::move(out).error();
     if (up && down) use_both_ways(topology, request, *in, *out);
-    const auto images = common_images(topology, *context.routes, in->list, out->list);
+    const auto images = common_images(topology, in->list, out->list);
     if (auto fault = too_long("forest", edge_count(in->list), context)) return *std::move(fault);
     if (!images) {
       expand(in->list);
@@ -86,9 +86,9 @@ class ForestPlanner final : public Planner {
     auto pieces = pieces_of(topology, *flow, *in, *out);
     if (auto fault = too_long("forest", steps_of(pieces) * (images ? images->size() : 1), context)) return *std::move(fault);
     const auto count = pieces.size() * (images ? images->size() : 1);
-    list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, images ? &*images : nullptr, std::move(pieces), *flow);
+    list_pieces(topology, {in->list.paths, out->list.paths}, images ? &*images : nullptr, std::move(pieces), *flow);
     auto plan = std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), instead);
-    if (plan && collective.members.size() <= most_checked) plan->reason = checked_reason(topology, collective, *context.routes, request, *plan);
+    if (plan && collective.members.size() <= most_checked) plan->reason = checked_reason(topology, collective, request, *plan);
     return plan;
   }
 
@@ -158,10 +158,9 @@ class ForestPlanner final : public Planner {
   }
 
   // What the trees reach together is what their links carry: where that is behind the bound, the reason says by what.
-  static std::string checked_reason(const Topology& topology, const Collective& collective, const Routes& routes, const ForestRequest& request,
-                                    const Plan& plan) {
+  static std::string checked_reason(const Topology& topology, const Collective& collective, const ForestRequest& request, const Plan& plan) {
     const auto best = bound(topology, collective, {}, request.stop);
-    const auto share = best ? share_of_bound(topology, routes, plan.schedule, *best) : 1;
+    const auto share = best ? share_of_bound(topology, plan.schedule, *best) : 1;
     if (share >= 1 - 1e-6) return plan.reason;
     const auto trees = plan.reason.substr(0, plan.reason.find(" high ") + 5);
     const auto* const why = request.trees > 0 ? "so many trees were asked for"

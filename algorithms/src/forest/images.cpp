@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
 namespace {
@@ -17,7 +19,8 @@ bool same_images(const TreeImages& a, const TreeImages& b) {
 
 }  // namespace
 
-std::vector<bool> own_routes(const Topology& topology, const Routes& routes, const PathTable& paths, const TreeImages& images) {
+std::vector<bool> own_routes(const Topology& topology, const PathTable& paths, const TreeImages& images) {
+  const auto& routes = topology.routes();
   std::vector<bool> own(paths.size());
   for (std::size_t p = 0; p < own.size(); ++p) {
     const auto links = paths[static_cast<int>(p)];
@@ -31,12 +34,11 @@ std::vector<bool> own_routes(const Topology& topology, const Routes& routes, con
   return own;
 }
 
-std::optional<ForestImages> common_images(const Topology& topology, const Routes& routes, const TreeList& up, const TreeList& down) {
+std::optional<ForestImages> common_images(const Topology& topology, const TreeList& up, const TreeList& down) {
   const auto& all = up.trees.empty() ? down.images : up.images;
   if (all == nullptr || (!up.trees.empty() && !down.trees.empty() && (down.images == nullptr || !same_images(*all, *down.images))))
     return std::nullopt;
-  ForestImages images{all, std::vector<std::size_t>(all->size()), own_routes(topology, routes, up.paths, *all),
-                      own_routes(topology, routes, down.paths, *all)};
+  ForestImages images{all, std::vector<std::size_t>(all->size()), own_routes(topology, up.paths, *all), own_routes(topology, down.paths, *all)};
   const auto named = static_cast<std::size_t>(std::ranges::count(images.own_up, false) + std::ranges::count(images.own_down, false));
   if (named * all->size() > most_named / all->size()) return std::nullopt;
   std::iota(images.order.begin(), images.order.end(), 0U);

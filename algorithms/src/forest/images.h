@@ -24,11 +24,11 @@ struct ForestImages {
 };
 
 /// By path: are it and all its images the machine's own routes?
-std::vector<bool> own_routes(const Topology& topology, const Routes& routes, const PathTable& paths, const TreeImages& images);
+std::vector<bool> own_routes(const Topology& topology, const PathTable& paths, const TreeImages& images);
 
 /// What the trees of one plan have in common (either list may be empty). None if they are not folded, or not in the same way, or if so many paths
 /// need names that folding would save little: then they must be expanded.
-std::optional<ForestImages> common_images(const Topology& topology, const Routes& routes, const TreeList& up, const TreeList& down);
+std::optional<ForestImages> common_images(const Topology& topology, const TreeList& up, const TreeList& down);
 
 /// The images for a schedule; `named` are the paths that the base names, in the order of their RouteIds. Adds to the plan the paths that images
 /// need beside.

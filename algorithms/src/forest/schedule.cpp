@@ -6,6 +6,8 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
 namespace {
@@ -27,9 +29,9 @@ struct Levels {
 class Direction {
  public:
   /// `own`: paths that are the machine's own routes; null: as the machine says. Explicit paths get their names in `named`.
-  Direction(const Topology& topology, const Routes& routes, const PathTable& paths, const std::vector<bool>* own, PathTable& named)
+  Direction(const Topology& topology, const PathTable& paths, const std::vector<bool>* own, PathTable& named)
       : topology_(topology),
-        routes_(routes),
+        routes_(topology.routes()),
         paths_(paths),
         own_(own),
         named_(named),
@@ -151,14 +153,13 @@ std::vector<std::size_t> blocks_by_root(const DataFlow& flow, int ranks) {
   return blocks;
 }
 
-void list_pieces(const Topology& topology, const Routes& routes, const ForestPaths& paths, const ForestImages* images,
-                 std::vector<ForestPiece> pieces, DataFlow& flow) {
+void list_pieces(const Topology& topology, const ForestPaths& paths, const ForestImages* images, std::vector<ForestPiece> pieces, DataFlow& flow) {
   std::ranges::stable_sort(pieces, {}, &ForestPiece::block);
   const auto chunks = chunks_of(topology, pieces, images, flow);
   for (std::size_t i = 0; i < pieces.size(); ++i) flow.add_chunk(chunks[i]);
   PathTable named;
-  Direction up(topology, routes, paths.up, images == nullptr ? nullptr : &images->own_up, named);
-  Direction down(topology, routes, paths.down, images == nullptr ? nullptr : &images->own_down, named);
+  Direction up(topology, paths.up, images == nullptr ? nullptr : &images->own_up, named);
+  Direction down(topology, paths.down, images == nullptr ? nullptr : &images->own_down, named);
   const auto rises = [&](const ForestPiece& piece) { return piece.up == nullptr ? 0 : up.levels(*piece.up).height(); };
   int rounds = 0;
   for (const auto& piece : pieces) rounds = std::max(rounds, rises(piece) + (piece.down == nullptr ? 0 : down.levels(*piece.down).height()));

@@ -25,7 +25,6 @@ std::vector<std::size_t> blocks_by_root(const DataFlow& flow, int ranks);
 
 /// Adds a chunk for each piece and all its transfers. Levels of the trees set the order, so that pieces interleave: up from the lowest leaves, then
 /// down. Takes time and memory in proportion to the transfers. With `images` (null: none) the plan is folded: pieces stand for their images.
-void list_pieces(const Topology& topology, const Routes& routes, const ForestPaths& paths, const ForestImages* images,
-                 std::vector<ForestPiece> pieces, DataFlow& flow);
+void list_pieces(const Topology& topology, const ForestPaths& paths, const ForestImages* images, std::vector<ForestPiece> pieces, DataFlow& flow);
 
 }  // namespace p2plab

@@ -144,16 +144,15 @@ StepTask task_of(const Collective& collective, std::span<const Block> blocks, in
   return task;
 }
 
-Result<Plan> emit(const Topology& topology, const Collective& collective, const Routes& routes, const StepPlan& plan, PlanWords words) {
-  auto flow = DataFlow::create(topology, collective, routes);
+Result<Plan> emit(const Topology& topology, const Collective& collective, const StepPlan& plan, PlanWords words) {
+  auto flow = DataFlow::create(topology, collective);
   if (!flow) return std::move(flow).error();
   push_in_rounds(*flow, moves_of(*flow, collective, plan));
   return std::move(*flow).finish("latency", std::move(words.parameters), std::move(words.reason), advice);
 }
 
-Result<Plan> emit_both(const Topology& topology, const Collective& collective, const Routes& routes, const StepPlan& scatter, const StepPlan& gather,
-                       PlanWords words) {
-  auto flow = DataFlow::create(topology, collective, routes);
+Result<Plan> emit_both(const Topology& topology, const Collective& collective, const StepPlan& scatter, const StepPlan& gather, PlanWords words) {
+  auto flow = DataFlow::create(topology, collective);
   if (!flow) return std::move(flow).error();
   std::map<int, std::vector<ChunkId>> chunks;
   for (const auto rank : collective.members) {

@@ -22,11 +22,10 @@ StepTask task_of(const Collective& collective, std::span<const Block> blocks, in
 bool runs_backwards(CollectiveKind kind);
 
 /// The schedule of a step plan; `backwards` plans were made on the reversed model.
-Result<Plan> emit(const Topology& topology, const Collective& collective, const Routes& routes, const StepPlan& plan, PlanWords words);
+Result<Plan> emit(const Topology& topology, const Collective& collective, const StepPlan& plan, PlanWords words);
 
 /// All-reduce as reduce-scatter and then all-gather: `scatter` was made on the reversed model, both for as many chunks.
-Result<Plan> emit_both(const Topology& topology, const Collective& collective, const Routes& routes, const StepPlan& scatter, const StepPlan& gather,
-                       PlanWords words);
+Result<Plan> emit_both(const Topology& topology, const Collective& collective, const StepPlan& scatter, const StepPlan& gather, PlanWords words);
 
 /// All-reduce where everyone gets everyone's chunks and adds them up.
 Result<Plan> emit_gathered(const Topology& topology, const Collective& collective, const StepPlan& gather, PlanWords words);

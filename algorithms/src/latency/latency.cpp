@@ -25,7 +25,7 @@ class LatencyPlanner final : public Planner {
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
 
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
-    return least_estimated(topology, *context.routes, plans(topology, collective, context), context.payload.size());
+    return least_estimated(topology, plans(topology, collective, context), context.payload.size());
   }
 
   Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
@@ -39,7 +39,7 @@ class LatencyPlanner final : public Planner {
                          "use tree or two_shot");
     }
     problem->effort.stop = context.ending();
-    LatencyVariants variants(topology, collective, *context.routes, problem->fabric, problem->effort);
+    LatencyVariants variants(topology, collective, problem->fabric, problem->effort);
     if (variants.least_steps() < 0)
       return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
     return all(variants, *problem, *parameters, collective.kind);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "common/resources.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
@@ -40,7 +41,8 @@ void index_arcs(StepModel& model) {
 }
 
 // All transfers over allowed routes, with the machine's resource numbers.
-std::vector<StepArc> arcs_of(const Topology& topology, const Routes& routes, const Resources& resources, bool gpu_links_only) {
+std::vector<StepArc> arcs_of(const Topology& topology, const Resources& resources, bool gpu_links_only) {
+  const auto& routes = topology.routes();
   std::vector<StepArc> arcs;
   for (int a = 0; a < topology.ranks(); ++a) {
     for (int b = 0; b < topology.ranks(); ++b) {
@@ -88,11 +90,11 @@ bool joins(const StepModel& model, std::span<const Rank> members) {
 
 }  // namespace
 
-StepModel step_model(const Topology& topology, const Routes& routes, std::span<const Rank> members, StepFabric fabric) {
-  const Resources resources(topology, routes);
+StepModel step_model(const Topology& topology, std::span<const Rank> members, StepFabric fabric) {
+  const Resources resources(topology);
   for (const bool gpu_links_only : {true, false}) {
     if (gpu_links_only && fabric == StepFabric::any) continue;
-    StepModel model{.ranks = topology.ranks(), .arcs = arcs_of(topology, routes, resources, gpu_links_only)};
+    StepModel model{.ranks = topology.ranks(), .arcs = arcs_of(topology, resources, gpu_links_only)};
     index_arcs(model);
     if (gpu_links_only && fabric == StepFabric::automatic && !joins(model, members)) continue;
     measure(model, resources.capacities());

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -36,7 +36,7 @@ struct StepModel {
 
 /// The model of a machine. The unit is the greatest common divisor of the bandwidths where that is at least a quarter of the least one, else the
 /// least one.
-StepModel step_model(const Topology& topology, const Routes& routes, std::span<const Rank> members, StepFabric fabric);
+StepModel step_model(const Topology& topology, std::span<const Rank> members, StepFabric fabric);
 
 /// The same with every transfer reversed.
 StepModel reversed(const StepModel& model);

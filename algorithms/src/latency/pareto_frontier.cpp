@@ -18,7 +18,7 @@ constexpr int steps_beyond = 2;
 
 }  // namespace
 
-Result<Frontier> frontier(const Topology& topology, const Routes& routes, const Collective& collective, const FrontierOptions& options) {
+Result<Frontier> frontier(const Topology& topology, const Collective& collective, const FrontierOptions& options) {
   if (topology.ranks() > most_ranks) {
     return Error{ErrorCode::unsupported,
                  fmt::format("the frontier is searched for up to {} GPUs, not {}", most_ranks, topology.ranks()),
@@ -32,7 +32,7 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
   auto limit = bound(topology, collective, {}, late);
   if (!limit) return std::move(limit).error();
   const StepEffort effort{.most_columns = most_columns, .nodes = most_nodes, .stop = late};
-  LatencyVariants variants(topology, collective, routes, StepFabric::automatic, effort);
+  LatencyVariants variants(topology, collective, StepFabric::automatic, effort);
   Frontier result;
   result.least_steps = variants.least_steps();
   result.unit = Bandwidth::bytes_per_second(static_cast<std::int64_t>(variants.model().unit));

@@ -16,8 +16,8 @@ constexpr std::size_t most_sum_columns = 1000;
 constexpr int most_sum_nodes = 20;
 constexpr int most_rounds_more = 2;  // than steps, by in-flight reduction: with more rounds reduce-scatter and all-gather do as well or better
 
-StepModel model_for(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric) {
-  auto model = step_model(topology, routes, collective.members, fabric);
+StepModel model_for(const Topology& topology, const Collective& collective, StepFabric fabric) {
+  auto model = step_model(topology, collective.members, fabric);
   return runs_backwards(collective.kind) ? reversed(model) : model;
 }
 
@@ -29,12 +29,11 @@ StepTask task_for(const Collective& collective, int ranks) {
 
 }  // namespace
 
-LatencyVariants::LatencyVariants(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort)
+LatencyVariants::LatencyVariants(const Topology& topology, const Collective& collective, StepFabric fabric, StepEffort effort)
     : topology_(topology),
       collective_(collective),
-      routes_(routes),
       effort_(std::move(effort)),
-      model_(model_for(topology, collective, routes, fabric)),
+      model_(model_for(topology, collective, fabric)),
       task_(task_for(collective, topology.ranks())),
       search_(std::make_unique<StepSearch>(model_, task_, effort_)) {
   if (!sums()) return;
@@ -211,9 +210,9 @@ std::vector<LatencyVariant> LatencyVariants::frontier(int most_chunks, int most_
 
 Result<Plan> LatencyVariants::plan(const LatencyVariant& variant, PlanWords words) const {
   if (variant.sum) return emit_sum(topology_, collective_, *variant.sum, std::move(words));
-  if (variant.scatter) return emit_both(topology_, collective_, routes_, *variant.scatter, variant.gather, std::move(words));
+  if (variant.scatter) return emit_both(topology_, collective_, *variant.scatter, variant.gather, std::move(words));
   if (sums()) return emit_gathered(topology_, collective_, variant.gather, std::move(words));
-  return emit(topology_, collective_, routes_, variant.gather, std::move(words));
+  return emit(topology_, collective_, variant.gather, std::move(words));
 }
 
 }  // namespace p2plab

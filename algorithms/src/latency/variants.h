@@ -28,7 +28,7 @@ struct LatencyVariant {
 /// The variants of one collective on one machine.
 class LatencyVariants {
  public:
-  LatencyVariants(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort);
+  LatencyVariants(const Topology& topology, const Collective& collective, StepFabric fabric, StepEffort effort);
 
   const StepModel& model() const& { return model_; }
   const StepModel& model() && = delete;
@@ -56,7 +56,6 @@ class LatencyVariants {
 
   const Topology& topology_;
   const Collective& collective_;
-  const Routes& routes_;
   StepEffort effort_;
   StepModel model_;
   StepTask task_;

@@ -29,15 +29,14 @@ Result<Plan> chains(DataFlow flow, const nccl::Graph& graph) {
 
 }  // namespace
 
-Result<Plan> nccl_plan(const Topology& topology, const Routes& routes, const Collective& collective, const nccl::Communicator& communicator,
-                       nccl::Algorithm algorithm) {
+Result<Plan> nccl_plan(const Topology& topology, const Collective& collective, const nccl::Communicator& communicator, nccl::Algorithm algorithm) {
   using enum CollectiveKind;
   const auto kind = collective.kind;
   const bool by_ring = kind == all_reduce || kind == all_gather || kind == reduce_scatter || kind == broadcast || kind == reduce;
   if (!by_ring) return unsupported("nccl", kind, "NCCL sends point to point there", "take pairwise");
   if (static_cast<int>(collective.members.size()) != topology.ranks())
     return unsupported("nccl", kind, "its model is of all GPUs of a machine", "mask the others");
-  auto flow = DataFlow::create(topology, collective, routes);
+  auto flow = DataFlow::create(topology, collective);
   if (!flow) return std::move(flow).error();
   if (algorithm == nccl::Algorithm::ring) {
     std::vector<Ring> rings;

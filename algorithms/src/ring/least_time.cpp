@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "p2plab/machine/routes.h"
 #include "ring/servers.h"
 
 namespace p2plab {
@@ -16,18 +17,18 @@ namespace {
 constexpr Seconds unknown{std::numeric_limits<double>::infinity()};
 
 // Of the routes between two members, the quicker direction; unknown where none leads from one to the other, as between rails: no hop goes there.
-Seconds latency_between(const Topology& topology, const Routes& routes, Rank a, Rank b) {
+Seconds latency_between(const Topology& topology, Rank a, Rank b) {
   const auto along = [&](std::span<const LinkId> path) {
     if (path.empty()) return unknown;
     Seconds sum{0};
     for (const auto link : path) sum += topology.link(link).latency;
     return sum;
   };
-  return std::min(along(routes.between(a, b)), along(routes.between(b, a)));
+  return std::min(along(topology.routes().between(a, b)), along(topology.routes().between(b, a)));
 }
 
 // Prim's algorithm on all pairs; unknown where they do not hang together.
-Seconds least_spanning_tree(const Topology& topology, const Routes& routes, const std::vector<Rank>& members) {
+Seconds least_spanning_tree(const Topology& topology, const std::vector<Rank>& members) {
   const bool relays = std::cmp_less(members.size(), topology.ranks());  // others might join what no route joins
   std::vector<Seconds> away(members.size(), unknown);                   // from the tree so far
   std::vector<bool> inside(members.size());
@@ -38,7 +39,7 @@ Seconds least_spanning_tree(const Topology& topology, const Routes& routes, cons
     std::size_t next = members.size();
     for (std::size_t m = 0; m < members.size(); ++m) {
       if (inside[m]) continue;
-      const auto latency = latency_between(topology, routes, members[newest], members[m]);
+      const auto latency = latency_between(topology, members[newest], members[m]);
       away[m] = std::min(away[m], relays && latency == unknown ? Seconds{0} : latency);
       if (next == members.size() || away[m] < away[next]) next = m;
     }
@@ -59,12 +60,11 @@ Seconds least_first_link(const Topology& topology, const std::vector<Rank>& memb
 
 // All-to-all: along each ring a member reaches one more server with each crossing of the network, so with c crossings at most c times as many as
 // there are rings; and all blocks' crossings together go over the links out of the servers. None where servers differ in size, or there is one.
-std::optional<Seconds> least_time_of_crossings(const Topology& topology, const Routes& routes, const std::vector<Rank>& members,
-                                               const RingLoad& load) {
-  const auto servers = servers_of(topology, routes, members);
+std::optional<Seconds> least_time_of_crossings(const Topology& topology, const std::vector<Rank>& members, const RingLoad& load) {
+  const auto servers = servers_of(topology, members);
   const auto size = servers.front().size();
   if (std::ranges::any_of(servers, [&](const auto& server) { return server.size() != size; })) return std::nullopt;
-  const auto rates = rates_out_of(topology, routes, members, servers);
+  const auto rates = rates_out_of(topology, members, servers);
   if (rates.empty()) return std::nullopt;
   std::size_t crossings = 0;  // of what one member sends, in blocks
   for (std::size_t k = 1; k < servers.size(); ++k) crossings += size * ((k + load.rings - 1) / load.rings);
@@ -74,18 +74,18 @@ std::optional<Seconds> least_time_of_crossings(const Topology& topology, const R
 
 }  // namespace
 
-std::optional<Seconds> least_time_around(const Topology& topology, const Routes& routes, const Collective& collective, const RingLoad& load) {
+std::optional<Seconds> least_time_around(const Topology& topology, const Collective& collective, const RingLoad& load) {
   constexpr std::size_t most_pairs = std::size_t{1} << 20;
   constexpr std::size_t most_crossings = std::size_t{1} << 24;
   using enum CollectiveKind;
   const auto kind = collective.kind;
   if (kind == all_to_all && load.block > 0 && collective.silent.empty() && collective.members.size() > 1 &&
       collective.members.size() * collective.members.size() <= most_crossings)
-    return least_time_of_crossings(topology, routes, collective.members, load);
+    return least_time_of_crossings(topology, collective.members, load);
   if (kind != all_reduce && kind != all_gather && kind != reduce_scatter && kind != broadcast && kind != reduce) return std::nullopt;
   const auto& members = collective.members;
   if (members.size() < 2 || !collective.silent.empty() || !collective.shares.empty()) return std::nullopt;
-  const auto once = members.size() * members.size() <= most_pairs ? least_spanning_tree(topology, routes, members)
+  const auto once = members.size() * members.size() <= most_pairs ? least_spanning_tree(topology, members)
                                                                   : least_first_link(topology, members) * static_cast<double>(members.size() - 1);
   if (once == unknown) return std::nullopt;
   return kind == all_reduce ? once * 2 : once;

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <optional>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 
 namespace p2plab {
@@ -18,6 +18,6 @@ struct RingLoad {
 /// The latency of the hops that some chunk makes one after another in every ring through all members: all but one of its edges, twice for all_reduce.
 /// They span the members, so together they take no less than the spanning tree of least latency. For all_to_all what crosses the network between
 /// equal servers. None where that says nothing: chunks that leave the ring early, members that give nothing.
-std::optional<Seconds> least_time_around(const Topology& topology, const Routes& routes, const Collective& collective, const RingLoad& load = {});
+std::optional<Seconds> least_time_around(const Topology& topology, const Collective& collective, const RingLoad& load = {});
 
 }  // namespace p2plab

@@ -102,7 +102,7 @@ class RingPlanner final : public Planner {
     if (!most) return std::nullopt;
     const auto elements = context.payload.elements / std::max<std::int64_t>(1, std::ssize(collective.members));
     const auto block = static_cast<double>(elements * size_of(context.payload.type));
-    return least_time_around(topology, *context.routes, collective, {static_cast<std::size_t>(*most), block});
+    return least_time_around(topology, collective, {static_cast<std::size_t>(*most), block});
   }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("ring", known(), context.parameters);
@@ -112,17 +112,17 @@ class RingPlanner final : public Planner {
     if (!fabric) return std::move(fabric).error();
     auto most = parameters->at("rings") == "auto" ? Result<std::int64_t>{0} : integer_parameter(*parameters, "rings", 1, 64);
     if (!most) return std::move(most).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
-    auto rings = find_rings(topology, *context.routes, collective.members, {wanted, static_cast<int>(*most)});
+    auto rings = find_rings(topology, collective.members, {wanted, static_cast<int>(*most)});
     if (!rings) return std::move(rings).error();
     if (const auto steps = steps_along(collective, rings->size()); steps > context.most_steps)
       return Error{ErrorCode::unsupported, fmt::format("ring would take {} steps, beyond the {} that are looked at", steps, context.most_steps)};
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
     auto plan = plan_along(*std::move(flow), collective, *std::move(rings), {"ring", *std::move(parameters), std::move(reason)});
-    if (plan && is_chain(collective.kind)) suggest_slices(*plan, topology, *context.routes, context.payload.size());
+    if (plan && is_chain(collective.kind)) suggest_slices(*plan, topology, context.payload.size());
     return plan;
   }
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/resources.h"
+#include "p2plab/machine/routes.h"
 #include "ring/mesh_cycles.h"
 #include "ring/packing.h"
 #include "ring/servers.h"
@@ -22,11 +23,11 @@ bool made_for_gpus(LinkKind kind) { return kind == LinkKind::nvlink || kind == L
 
 class RingFinder {
  public:
-  RingFinder(const Topology& topology, const Routes& routes, std::span<const Rank> members)
+  RingFinder(const Topology& topology, std::span<const Rank> members)
       : topology_(topology),
-        routes_(routes),
+        routes_(topology.routes()),
         members_(members.begin(), members.end()),
-        resources_(topology, routes),
+        resources_(topology),
         n_(static_cast<int>(members.size())) {}
 
   Result<std::vector<Ring>> find(const RingOptions& options) {
@@ -156,10 +157,10 @@ class RingFinder {
     }
     if (n_ > exact_points) {
       const bool mesh = joined_directly();
-      const auto servers = servers_of(topology_, routes_, members_);
+      const auto servers = servers_of(topology_, members_);
       problem.offers = mesh ? mesh_cycles(n_, most) : rail_cycles(distances, servers);
       // Every ring leaves every server.
-      const auto rates = rates_out_of(topology_, routes_, members_, servers);
+      const auto rates = rates_out_of(topology_, members_, servers);
       if (!rates.empty()) problem.enough = *std::ranges::min_element(rates);
       problem.guess = mesh || problem.offers.empty();
       auto back = first;
@@ -229,9 +230,9 @@ std::vector<std::int64_t> integer_weights(std::span<const double> amounts) {
   return weights;
 }
 
-Result<std::vector<Ring>> find_rings(const Topology& topology, const Routes& routes, std::span<const Rank> members, const RingOptions& options) {
+Result<std::vector<Ring>> find_rings(const Topology& topology, std::span<const Rank> members, const RingOptions& options) {
   if (members.size() < 2) return std::vector<Ring>{};
-  return RingFinder{topology, routes, members}.find(options);
+  return RingFinder{topology, members}.find(options);
 }
 
 }  // namespace p2plab

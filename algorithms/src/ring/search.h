@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -29,7 +29,7 @@ struct RingOptions {
 /// The rings with the largest total rate: for up to 10 members the exact maximum (fractional packing of directed Hamiltonian cycles), above as
 /// good as the search finds. Weights are small integers in the proportion of the rates. One member needs no ring: none is returned.
 /// Errors: unsupported, if no ring exists (or none was found, above 10 members); says which hops were allowed and what stands in the way.
-Result<std::vector<Ring>> find_rings(const Topology& topology, const Routes& routes, std::span<const Rank> members, const RingOptions& options);
+Result<std::vector<Ring>> find_rings(const Topology& topology, std::span<const Rank> members, const RingOptions& options);
 
 /// Positive integers in the proportion of `amounts` (all above zero), exact if a common denominator up to 720 exists, else rounded to 1/1000 of the
 /// sum.

@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <set>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
-std::vector<std::vector<int>> servers_of(const Topology& topology, const Routes& routes, std::span<const Rank> members) {
+std::vector<std::vector<int>> servers_of(const Topology& topology, std::span<const Rank> members) {
+  const auto& routes = topology.routes();
   const auto between_servers = [&](int a, int b) {
     const auto path = routes.between(members[static_cast<std::size_t>(a)], members[static_cast<std::size_t>(b)]);
     return path.empty() || std::ranges::any_of(path, [&](LinkId id) { return topology.link(id).kind == LinkKind::network; });
@@ -23,8 +26,8 @@ std::vector<std::vector<int>> servers_of(const Topology& topology, const Routes&
   return servers;
 }
 
-std::vector<double> rates_out_of(const Topology& topology, const Routes& routes, std::span<const Rank> members,
-                                 const std::vector<std::vector<int>>& servers) {
+std::vector<double> rates_out_of(const Topology& topology, std::span<const Rank> members, const std::vector<std::vector<int>>& servers) {
+  const auto& routes = topology.routes();
   if (servers.size() < 2) return {};
   std::vector<std::size_t> server_of(members.size());
   for (std::size_t s = 0; s < servers.size(); ++s) {

@@ -5,16 +5,15 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
 /// Positions of the members of each server: of those that reach each other past no network.
-std::vector<std::vector<int>> servers_of(const Topology& topology, const Routes& routes, std::span<const Rank> members);
+std::vector<std::vector<int>> servers_of(const Topology& topology, std::span<const Rank> members);
 
 /// Bytes per second that the network links out of each server carry, over all routes to members elsewhere. Empty if some route to another server
 /// takes no network, or if there is one server only.
-std::vector<double> rates_out_of(const Topology& topology, const Routes& routes, std::span<const Rank> members,
-                                 const std::vector<std::vector<int>>& servers);
+std::vector<double> rates_out_of(const Topology& topology, std::span<const Rank> members, const std::vector<std::vector<int>>& servers);
 
 }  // namespace p2plab

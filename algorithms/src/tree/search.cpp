@@ -11,6 +11,7 @@
 #include "common/double_binary.h"
 #include "common/estimate.h"
 #include "common/resources.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
@@ -24,13 +25,13 @@ constexpr std::size_t most_near = 128;  // members whose ways to all others are 
 
 class TreeFinder {
  public:
-  TreeFinder(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic, const TreeOptions& options)
+  TreeFinder(const Topology& topology, std::span<const Rank> members, const TreeTraffic& traffic, const TreeOptions& options)
       : topology_(topology),
-        routes_(routes),
+        routes_(topology.routes()),
         members_(members.begin(), members.end()),
         traffic_(traffic),
         options_(options),
-        resources_(topology, routes),
+        resources_(topology),
         n_(static_cast<int>(members.size())) {
     for (int a = 0; a < n_; ++a) {
       for (int b = 0; b < n_; ++b) widths_.push_back(width(a, b));
@@ -284,9 +285,8 @@ std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members) {
   return std::min(nearest, out);
 }
 
-std::vector<Tree> find_trees(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic,
-                             const TreeOptions& options) {
-  return TreeFinder{topology, routes, members, traffic, options}.find();
+std::vector<Tree> find_trees(const Topology& topology, std::span<const Rank> members, const TreeTraffic& traffic, const TreeOptions& options) {
+  return TreeFinder{topology, members, traffic, options}.find();
 }
 
 }  // namespace p2plab

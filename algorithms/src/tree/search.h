@@ -36,8 +36,7 @@ struct TreeOptions {
 /// One tree, or two that share the payload equally, with the least estimated time: payload through the busiest link plus the hops of the longest
 /// path. Candidates: trees grown along the widest routes (so bottlenecks are as wide as any spanning tree's, and servers are filled first) with few
 /// and many children, binomial trees, and the two trees of Sanders et al., 2009. Empty if no tree over existing routes spans the members.
-std::vector<Tree> find_trees(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic,
-                             const TreeOptions& options);
+std::vector<Tree> find_trees(const Topology& topology, std::span<const Rank> members, const TreeTraffic& traffic, const TreeOptions& options);
 
 /// Bytes per second of the narrowest edge of any spanning tree of two members or more, in its wider direction, are no more than this.
 std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members);

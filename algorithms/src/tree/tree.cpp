@@ -42,14 +42,14 @@ class TreePlanner final : public Planner {
  public:
   // Over every edge of a tree, its narrowest one, too, goes all that the tree carries: at least half of the payload where there are two trees. Where
   // blocks go to all, those on the edge's two sides cross it in opposite directions.
-  std::optional<Seconds> least_time(const Topology&, const Collective& collective, const PlanContext& context) const override {
+  std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     const auto traits = traits_of(collective.kind);
     const auto& members = collective.members;
     if (!traits || (traits->blocks && !traits->everyone) || members.size() < 2) return std::nullopt;
     if (!collective.silent.empty() || !collective.shares.empty()) return std::nullopt;
     const auto given = context.parameters.find("trees");
     const bool one = given != context.parameters.end() && given->second == "1" && !traits->blocks;
-    const auto neck = widest_neck(*context.routes, members);
+    const auto neck = widest_neck(topology.routes(), members);
     if (neck <= 0) return std::nullopt;
     return Seconds{static_cast<double>(context.payload.size().count()) / (one ? 1 : 2) / static_cast<double>(neck)};
   }
@@ -64,7 +64,7 @@ class TreePlanner final : public Planner {
     if (!parameters) return std::move(parameters).error();
     auto options = read(*parameters);
     if (!options) return std::move(options).error();
-    auto flow = DataFlow::create(topology, collective, *context.routes);
+    auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
     const auto traits = traits_of(collective.kind);
     if (!traits)
@@ -73,15 +73,14 @@ class TreePlanner final : public Planner {
       return unsupported("tree", collective.kind, "two trees need a payload that can be halved", "use trees=1");
     options->root = rooted(collective.kind) ? position_of(collective, collective.root) : -1;
     options->size = context.payload.size();
-    const auto trees =
-        find_trees(topology, *context.routes, collective.members, {traits->up, traits->down, shares_of(collective, *traits)}, *options);
+    const auto trees = find_trees(topology, collective.members, {traits->up, traits->down, shares_of(collective, *traits)}, *options);
     if (trees.empty()) return no_tree(collective, *traits);
     push_in_rounds(*flow, traits->blocks
                               ? (traits->everyone ? spread_moves(*flow, collective, trees[0]) : block_moves(*flow, collective, trees[0], *traits))
                               : payload_moves(*flow, collective, trees, *traits));
     auto reason = fmt::format("{} tree{} of height {} along the widest routes", trees.size(), trees.size() == 1 ? "" : "s", trees[0].height());
     auto plan = std::move(*flow).finish("tree", *std::move(parameters), std::move(reason), "use ring with fabric=any");
-    if (plan) suggest_slices(*plan, topology, *context.routes, options->size);
+    if (plan) suggest_slices(*plan, topology, options->size);
     return plan;
   }
 

@@ -102,7 +102,7 @@ class Bench {
   };
 
   Status run(const Subject& subject, BenchRow& row, BenchSide& side, BenchReport& report) const {
-    const Job job{&planning_.evaluator().topology(), &planning_.evaluator().routes(), &subject.plan, &subject.program};
+    const Job job{&planning_.evaluator().topology(), &subject.plan, &subject.program};
     auto measured = executor_.run(job, run_options(options_, name_ == "host"));
     if (!measured) return std::move(measured).error();
     side.time = measured->median();
@@ -137,7 +137,7 @@ class Bench {
     auto proved = planning_.evaluator().prove(plan, in_place);
     if (!proved) return std::move(proved).error();
     const auto& evaluator = planning_.evaluator();
-    auto program = lower_checked(evaluator.topology(), evaluator.routes(), plan->schedule, (*proved)->proof, payload, plan->tuning);
+    auto program = lower_checked(evaluator.topology(), plan->schedule, (*proved)->proof, payload, plan->tuning);
     if (!program) return std::move(program).error();
     return Evaluation{*std::move(proved), *std::move(program), {}};
   }

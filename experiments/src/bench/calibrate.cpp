@@ -172,7 +172,7 @@ Result<SaturationFit> fit_saturation(const std::vector<BlockTimes>& series) {
 }
 
 Result<Calibration> calibrate(const CalibrationData& data, const Topology& topology, const std::string& name) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   const Rank from{data.from};
   const Rank to{data.to};
   if (from.index() >= static_cast<std::size_t>(topology.ranks()) || to.index() >= static_cast<std::size_t>(topology.ranks()) ||

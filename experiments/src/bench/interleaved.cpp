@@ -31,7 +31,7 @@ Result<std::vector<InterleavedTimes>> time_interleaved(const Evaluator& evaluato
       auto& mine = times[i];
       if (mine.error) continue;
       const auto& [executor, evaluation, rows_apart] = contenders[i];
-      const Job job{&evaluator.topology(), &evaluator.routes(), &evaluation->plan(), &evaluation->program};
+      const Job job{&evaluator.topology(), &evaluation->plan(), &evaluation->program};
       auto how = options.each;
       how.repeats = options.samples;
       how.rows_apart = rows_apart;

@@ -105,8 +105,7 @@ Result<Measurement> run_texts(const Executor& executor, const SortedJson& order)
   if (!plan) return plan.error();
   const auto program = read_program(order.at("program").get<std::string>(), "the leader's program");
   if (!program) return program.error();
-  const Routes routes(program->topology);
-  return executor.run({&program->topology, &routes, &plan->plan, &program->program}, options_of(order.at("options")));
+  return executor.run({&program->topology, &plan->plan, &program->program}, options_of(order.at("options")));
 }
 
 class Led final : public Executor {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/experiment/calibrate.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/check.h"
 #include "p2plab/segments/servers.h"
@@ -28,20 +29,19 @@ struct Sent {
 
 Result<Sent> send(const Evaluator& evaluator, const Executor& executor, const Pairs& pairs, const std::vector<Bytes>& sizes) {
   const auto& topology = evaluator.topology();
-  const auto& routes = evaluator.routes();
   auto collective = make_collective(CollectiveKind::send_receive, topology.ranks());
   collective.pairs = pairs;
   const auto planners = builtin_planners();
   Sent sent;
   for (const auto size : sizes) {
     const Payload payload{.elements = size.count(), .type = DataType::uint8};
-    const auto plan = planners.find("pairwise")->make()->plan(topology, collective, {.routes = &routes, .payload = payload});
+    const auto plan = planners.find("pairwise")->make()->plan(topology, collective, {.payload = payload});
     if (!plan) return plan.error();
-    const auto proof = verify(topology, routes, plan->schedule);
+    const auto proof = verify(topology, plan->schedule);
     if (!proof) return proof.error();
-    const auto program = lower_checked(topology, routes, plan->schedule, *proof, payload, {});
+    const auto program = lower_checked(topology, plan->schedule, *proof, payload, {});
     if (!program) return program.error();
-    const auto measured = executor.run({&topology, &routes, &*plan, &*program}, how);
+    const auto measured = executor.run({&topology, &*plan, &*program}, how);
     if (!measured) return measured.error();
     if (measured->check && !measured->check->passed) return Error{ErrorCode::verification_failed, "a message came out wrong"};
     for (const auto time : measured->samples) sent.times.push_back({static_cast<double>(size.count()), time});
@@ -69,7 +69,8 @@ Estimate median_in_microseconds(const WorkTimes& times) {
   return {at(count / 2), at(count / 2 - 0.98 * std::sqrt(count)), at(count / 2 + 0.98 * std::sqrt(count))};
 }
 
-std::vector<LinkId> network_links(const Topology& topology, const Routes& routes, const Pairs& pairs) {
+std::vector<LinkId> network_links(const Topology& topology, const Pairs& pairs) {
+  const auto& routes = topology.routes();
   std::set<LinkId> found;
   for (const auto& [from, to] : pairs) {
     for (const auto link : routes.between(from, to)) {
@@ -82,7 +83,7 @@ std::vector<LinkId> network_links(const Topology& topology, const Routes& routes
 // All links of the network as fast as those on the way were found to be, and as late.
 Topology as_measured(const Evaluator& evaluator, const Pairs& pairs, double bytes_per_second, Seconds later) {
   const auto& topology = evaluator.topology();
-  const auto on_way = network_links(topology, evaluator.routes(), {pairs.front()});
+  const auto on_way = network_links(topology, {pairs.front()});
   Seconds way{0};
   for (const auto link : on_way) way += topology.link(link).latency;
   std::vector<double> bandwidths(topology.links().size(), 1);
@@ -99,7 +100,7 @@ Topology as_measured(const Evaluator& evaluator, const Pairs& pairs, double byte
 }  // namespace
 
 Result<NetworkCalibration> calibrate_network(const Evaluator& evaluator, const Executor& executor) {
-  const auto servers = servers_of(evaluator.topology(), evaluator.routes());
+  const auto servers = servers_of(evaluator.topology());
   if (servers.count() < 2)
     return Error{ErrorCode::invalid_input, fmt::format("{} is one server: there is no network to measure", evaluator.topology().name())};
   const auto& from = servers.ranks[0];
@@ -120,7 +121,7 @@ Result<NetworkCalibration> calibrate_network(const Evaluator& evaluator, const E
   if (!shared) return shared.error();
   const auto message = gigabytes_per_second(alone->cost, 1);
   const auto server = gigabytes_per_second(shared->cost, static_cast<double>(all.size()));
-  const auto links = static_cast<double>(std::max<std::size_t>(1, network_links(evaluator.topology(), evaluator.routes(), all).size() / 2));
+  const auto links = static_cast<double>(std::max<std::size_t>(1, network_links(evaluator.topology(), all).size() / 2));
   const auto rate = std::min(message.value, server.value / links);
   NetworkCalibration made{as_measured(evaluator, one, rate * 1e9, Seconds{start.value * 1e-6} - small->predicted_of_shortest), {}};
   const auto names = fmt::format("rank {} to rank {}", one.front().first.value, one.front().second.value);

@@ -31,7 +31,7 @@ Profile with(Profile profile, const Numbers& numbers) {
 }
 
 Result<double> predicted_us(const PacketTime& one, const Profile& profile) {
-  const auto result = simulate(one.topology, Routes{one.topology}, one.program, profile, {.in_a_row = true});
+  const auto result = simulate(one.topology, one.program, profile, {.in_a_row = true});
   if (!result) return result.error();
   return microseconds(to_seconds(result->period));
 }
@@ -120,22 +120,20 @@ const std::vector<Timed>& timed() {
 }
 
 Status time_on(const Topology& topology, const Executor& executor, const std::function<bool()>& stop, std::vector<PacketTime>& times) {
-  const Routes routes(topology);
-  const PeerAccess peer_access(topology, routes);
+  const PeerAccess peer_access(topology);
   const auto planners = builtin_planners();
   for (const auto& each : timed()) {
     for (const auto size : each.sizes) {
       if (stop && stop()) return Error{ErrorCode::interrupted, "interrupted while packets were timed"};
       const auto payload = payload_of(size, DataType::float16, ReduceOp::sum);
-      const auto plan =
-          planners.find(each.planner)->make()->plan(topology, make_collective(each.kind, topology.ranks()), {.routes = &routes, .payload = payload});
+      const auto plan = planners.find(each.planner)->make()->plan(topology, make_collective(each.kind, topology.ranks()), {.payload = payload});
       if (!plan) return plan.error();
-      const auto proof = verify(topology, routes, plan->schedule);
+      const auto proof = verify(topology, plan->schedule);
       if (!proof) return proof.error();
       auto program = lower(plan->schedule, *proof, payload, {.protocol = each.protocol}, peer_access);
       if (!program) return std::move(program).error();
       if (!program->packets) continue;  // no peer access: it runs slice by slice
-      const auto measured = executor.run({&topology, &routes, &*plan, &*program}, {.warmup = 2, .repeats = 7});
+      const auto measured = executor.run({&topology, &*plan, &*program}, {.warmup = 2, .repeats = 7});
       if (!measured) return measured.error();
       if (measured->check && !measured->check->passed)
         return Error{ErrorCode::verification_failed, fmt::format("{} of {}: {}", each.planner, to_string(size), measured->check->first_wrong)};

@@ -76,11 +76,10 @@ Result<std::vector<Exported>> read(const std::string& path) {
 
 Status lower_for(const Exporter& exporter, Exported& one) {
   const auto& [topology, plan, payload, in_place, warnings, order] = one.file;
-  const Routes routes(topology);
-  auto proof = verify(topology, routes, plan.schedule, {.in_place = in_place});
+  auto proof = verify(topology, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
   const auto cut = exporter.even_chunks() ? even_payload(plan.schedule, payload) : payload;
-  auto program = lower_checked(topology, routes, plan.schedule, *proof, cut, plan.tuning);
+  auto program = lower_checked(topology, plan.schedule, *proof, cut, plan.tuning);
   if (!program) return std::move(program).error();
   one.program = *std::move(program);
   return {};

@@ -77,13 +77,12 @@ Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
     return Error{ErrorCode::usage, fmt::format("--steps must be from 0 to 64, got {}", arguments.steps)};
   watch.showing(fmt::format("looking for plans of {}", to_string(collective->kind)));
   watch.stops_when_asked();
-  const Routes routes(*topology);
   constexpr Seconds usual{60};
   const FrontierOptions options{
       .most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = watch.time_left().value_or(usual), .stop = [&watch] {
         return watch.asked();
       }};
-  auto found = frontier(*topology, routes, *collective, options);
+  auto found = frontier(*topology, *collective, options);
   if (!found) return std::move(found).error();
   watch.finishing();
   auto printed = watch.print(arguments.json ? json_of(*found, *collective) : text_of(*found, *collective, *topology));

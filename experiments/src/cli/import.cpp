@@ -62,7 +62,7 @@ Result<PlanFile> graph_plan(const std::string& text, const ImportPlanArguments& 
   nccl::Communicator communicator{.ranks = topology.ranks()};
   (graph.chain ? communicator.tree : communicator.ring).orders = graph.orders;
   const auto algorithm = graph.chain ? nccl::Algorithm::tree : nccl::Algorithm::ring;
-  auto plan = nccl_plan(topology, Routes{topology}, make_collective(*kind, topology.ranks()), communicator, algorithm);
+  auto plan = nccl_plan(topology, make_collective(*kind, topology.ranks()), communicator, algorithm);
   if (!plan) return std::move(plan).error();
   plan->reason = "imported from NCCL's graph file";
   return PlanFile{topology, *std::move(plan), {}, false};
@@ -84,7 +84,7 @@ Status import_plan(const ImportPlanArguments& arguments, Watch& watch) {
   auto file = graph ? graph_plan(*text, arguments, *topology) : algorithm_plan(*text, arguments, *topology);
   if (!file) return std::move(file).error();
   file->payload = {.elements = size->count() / size_of(*type), .type = *type};
-  const auto proof = verify(*topology, Routes{*topology}, file->plan.schedule, {.in_place = file->in_place});
+  const auto proof = verify(*topology, file->plan.schedule, {.in_place = file->in_place});
   if (!proof) return proof.error();
   const auto& collective = file->plan.schedule.collective();
   std::cerr << fmt::format("proved: {} among {} ranks of {}{}, {} steps\n", to_string(collective.kind), collective.members.size(), topology->name(),

@@ -183,17 +183,16 @@ Result<Simulated> of_plan(PlanFile file, const SimulateArguments& arguments) {
     }
     file.topology = *std::move(other);
   }
-  const Routes routes(file.topology);
-  auto proof = verify(file.topology, routes, file.plan.schedule, {.in_place = file.in_place});
+  auto proof = verify(file.topology, file.plan.schedule, {.in_place = file.in_place});
   if (!proof) return in_file(std::move(proof).error(), arguments.plan);
   if (arguments.stages) {
-    auto cut = cut_at_servers(file.topology, routes, file.plan.schedule, file.payload, file.plan.tuning, file.in_place);
+    auto cut = cut_at_servers(file.topology, file.plan.schedule, file.payload, file.plan.tuning, file.in_place);
     if (!cut) return std::move(cut).error();
     if (cut->servers.count() < 2) return Error{ErrorCode::usage, fmt::format("--stages is for several servers: {} is one", file.topology.name())};
     auto planner = fmt::format("{} in {} stages over {} servers", file.plan.planner, cut->stages.size(), cut->servers.count());
     return Simulated{std::move(planner), std::move(file.topology), std::move(cut->joined)};
   }
-  auto program = lower_checked(file.topology, routes, file.plan.schedule, *proof, file.payload, file.plan.tuning);
+  auto program = lower_checked(file.topology, file.plan.schedule, *proof, file.payload, file.plan.tuning);
   if (!program) return std::move(program).error();
   return Simulated{std::move(file.plan.planner), std::move(file.topology), *std::move(program)};
 }
@@ -236,8 +235,8 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   if (!result) return std::move(result).error();
   Simulation s{subject->planner, program, *result, *engine, profile->name};
   if (record) {
-    s.path = critical_path(topology, evaluator.routes(), program, *profile, *result);
-    s.slack = step_slack(topology, evaluator.routes(), program, *profile, *result);
+    s.path = critical_path(topology, program, *profile, *result);
+    s.slack = step_slack(topology, program, *profile, *result);
   }
   const bool assumed = assumed_ends(topology).has_value();
   const bool measured = !profile->numbers.empty();

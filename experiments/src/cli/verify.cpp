@@ -28,7 +28,7 @@ struct VerifyArguments {
 // The reader has proved the program already; here it is asked for what it looked at.
 Status verify_program(const ProgramFile& file, const VerifyArguments& arguments, Watch& watch) {
   const auto& [topology, program] = file;
-  const auto proof = check(topology, Routes{topology}, program);
+  const auto proof = check(topology, program);
   if (!proof) return in_file(proof.error(), arguments.plan);
   const auto& collective = program.collective;
   if (arguments.json) {
@@ -52,7 +52,7 @@ Status verify_program(const ProgramFile& file, const VerifyArguments& arguments,
 Status verify_plan(const PlanFile& file, const VerifyArguments& arguments, Watch& watch) {
   const bool in_place = file.in_place || arguments.in_place;
   const auto& schedule = file.plan.schedule;
-  auto proof = verify(file.topology, Routes{file.topology}, schedule, {.in_place = in_place});
+  auto proof = verify(file.topology, schedule, {.in_place = in_place});
   if (!proof) return in_file(std::move(proof).error(), arguments.plan);
   if (auto kept = keeps_order(schedule, in_place, file.order); !kept) return in_file(std::move(kept).error(), arguments.plan);
   const auto& collective = schedule.collective();

@@ -213,7 +213,7 @@ const Subject::Part& main_part(const Subject& subject) {
                                    [](const Subject::Part& part) { return part.weight * part.evaluation.prediction.time.count(); });
 }
 
-Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& routes) {
+Status add_spread(Answers& all, const WhatIfArguments& arguments) {
   if (arguments.jitter == 0 && arguments.straggler.empty()) return {};
   Spread spread{
       .link_jitter = arguments.jitter / 100, .straggler_chance = arguments.straggler_chance, .samples = arguments.samples, .seed = arguments.seed};
@@ -222,7 +222,7 @@ Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& 
     if (!delay) return std::move(delay).error();
     spread.straggler = *delay;
   }
-  auto result = simulate_jitter(all.subject.topology, routes, main_part(all.subject).evaluation.program, all.subject.profile, spread);
+  auto result = simulate_jitter(all.subject.topology, main_part(all.subject).evaluation.program, all.subject.profile, spread);
   if (!result) return std::move(result).error();
   all.spread = *result;
   return {};
@@ -248,13 +248,12 @@ Status answer(const WhatIfArguments& arguments, Watch& watch) {
     std::cerr << fmt::format("note: the time was enough for {} of {} answers\n", all.answers.size(), questions->size());
     return watch.print(arguments.json ? json_of(all) : text_of(all, arguments.top));
   }
-  const Routes routes(all.subject.topology);
   if (!asked) {
-    auto ranked = sensitivities(all.subject.topology, routes, main_part(all.subject).evaluation.program, all.subject.profile);
+    auto ranked = sensitivities(all.subject.topology, main_part(all.subject).evaluation.program, all.subject.profile);
     if (!ranked) return std::move(ranked).error();
     all.sensitivities = *std::move(ranked);
   }
-  if (auto ok = add_spread(all, arguments, routes); !ok) return ok;
+  if (auto ok = add_spread(all, arguments); !ok) return ok;
   return watch.print(arguments.json ? json_of(all) : text_of(all, arguments.top));
 }
 

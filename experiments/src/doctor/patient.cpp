@@ -54,7 +54,7 @@ Patient::Patient(const MachineFacts& facts, const Topology* topology) : facts_(f
 }
 
 void Patient::find_nvlinks(const Topology& topology) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   nvlink_.resize(gpus_.size() * gpus_.size());
   for (std::size_t a = 0; a < gpus_.size(); ++a) {
     for (std::size_t b = 0; b < gpus_.size(); ++b) {

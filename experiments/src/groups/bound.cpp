@@ -141,7 +141,7 @@ class AllBound {
   }
 
   void servers(const std::function<bool()>& stop) {
-    const auto found = servers_of(topology_, Routes(topology_));
+    const auto found = servers_of(topology_);
     if (found.count() < 2) return;
     std::vector<std::vector<Rank>> sets;
     for (int s = 0; s < found.count() && sets.size() < most_servers; ++s) sets.push_back(found.ranks[static_cast<std::size_t>(s)]);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "groups/link_loads.h"
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
-std::vector<double> link_loads(const Topology& topology, const Routes& routes, const Program& program) {
+std::vector<double> link_loads(const Topology& topology, const Program& program) {
+  const auto& routes = topology.routes();
   std::vector<double> loads(topology.links().size());
   for (const auto& lane : program.lanes) {
     for (auto i = lane.first; i < lane.first + lane.count; ++i) {

@@ -49,7 +49,7 @@ ChangedMachine in_whole(const Topology& part, const Topology& whole) {
 class Together {
  public:
   Together(const Topology& topology, const Profile& profile, const std::vector<GroupCall>& calls, const ProcessGroupsOptions& options)
-      : topology_(topology), routes_(topology), profile_(profile), calls_(calls), options_(options) {}
+      : topology_(topology), profile_(profile), calls_(calls), options_(options) {}
 
   Result<ProcessGroupsPlan> run() {
     for (const auto& call : calls_) {
@@ -109,7 +109,7 @@ class Together {
   Status add_to(GroupPlans& choice, const Group& group, std::shared_ptr<const Evaluation> plan) const {
     auto program = on_machine(plan->program, group.whole);
     if (!program) return std::move(program).error();
-    if (auto held = check(topology_, routes_, *program); !held) return std::move(held).error();
+    if (auto held = check(topology_, *program); !held) return std::move(held).error();
     choice.programs.push_back(*std::move(program));
     choice.alone = std::max(choice.alone, plan->prediction.time);
     choice.plans.push_back(std::move(plan));
@@ -164,7 +164,7 @@ class Together {
     bool shares = false;
     for (std::size_t g = 0; g < groups_[c].size(); ++g) {
       const auto& group = groups_[c][g];
-      const auto mine = link_loads(topology_, routes_, choices_[c].front().programs[g]);
+      const auto mine = link_loads(topology_, choices_[c].front().programs[g]);
       std::vector<double> factors;
       for (const auto link : group.whole.links) {
         const auto all = loads[link.index()];
@@ -191,7 +191,7 @@ class Together {
     std::vector<double> all(topology_.links().size());
     for (const auto& choices : choices_) {
       for (const auto& program : choices.front().programs) {
-        const auto one = link_loads(topology_, routes_, program);
+        const auto one = link_loads(topology_, program);
         for (std::size_t l = 0; l < all.size(); ++l) all[l] += one[l];
       }
     }
@@ -204,7 +204,7 @@ class Together {
       for (const auto& program : choices_[c][taken[c]].programs) programs.push_back(&program);
     }
     ++weighed_;
-    return simulate_together(topology_, routes_, programs, profile_);
+    return simulate_together(topology_, programs, profile_);
   }
 
   // All end sooner by so much that it is worth a call's delay; else each of them, and all no later.
@@ -270,7 +270,6 @@ class Together {
   }
 
   const Topology& topology_;
-  Routes routes_;
   const Profile& profile_;
   const std::vector<GroupCall>& calls_;
   const ProcessGroupsOptions& options_;

@@ -46,30 +46,12 @@ class KnownTimes {
   std::map<Hash128, Known> times_;
 };
 
-struct RoutedTopology {
-  explicit RoutedTopology(const Topology& machine) : topology(machine), routes(machine) {}
-  Topology topology;
-  Routes routes;
-};
-
 // Simulated times on one machine at the costs of one profile.
 struct CostModel {
   Profile profile;
-  std::shared_ptr<const RoutedTopology> machine;
+  Topology machine;
   KnownTimes known = {};
 };
-
-// The machine with what is assumed of it at its ends: the same twice where nothing is.
-struct MachineEnds {
-  std::shared_ptr<const RoutedTopology> slowest;
-  std::shared_ptr<const RoutedTopology> fastest;
-};
-
-MachineEnds ends_of(const std::shared_ptr<const RoutedTopology>& machine) {
-  const auto ends = assumed_ends(machine->topology);
-  if (!ends) return {machine, machine};
-  return {std::make_shared<const RoutedTopology>(ends->slowest), std::make_shared<const RoutedTopology>(ends->fastest)};
-}
 
 }  // namespace
 
@@ -79,30 +61,27 @@ PlanForms usual_forms(const Profile& profile) { return profile.packet_item > Sec
 
 struct Evaluator::State {
   State(const Topology& topology, const Profile& profile, const EvaluatorOptions& how)
-      : machine(std::make_shared<const RoutedTopology>(topology)), peer_access(topology, machine->routes), options(how), usual{profile, machine} {
+      : peer_access(topology), options(how), usual{profile, topology}, fast{fastest(profile), topology}, slow{slowest(profile), topology} {
     if (!options.forms) options.forms = usual_forms(profile);
-    auto [slowest_machine, fastest_machine] = ends_of(machine);
-    has_interval = !profile.numbers.empty() || slowest_machine != machine;
-    fast.profile = fastest(profile);
-    fast.machine = std::move(fastest_machine);
-    slow.profile = slowest(profile);
-    slow.machine = std::move(slowest_machine);
+    const auto ends = assumed_ends(topology);
+    has_interval = !profile.numbers.empty() || ends.has_value();
+    if (!ends) return;
+    fast.machine = ends->fastest;
+    slow.machine = ends->slowest;
   }
 
-  std::shared_ptr<const RoutedTopology> machine;
   PeerAccess peer_access;
   EvaluatorOptions options;
   CostModel usual;
-  CostModel fast = {};  // every number at the fast end of its interval
-  CostModel slow = {};
+  CostModel fast;  // the machine with what is assumed of it, and every number of the profile, at the fast end
+  CostModel slow;
   bool has_interval = false;
 
   Result<ProgramTime> time_below(Seconds limit, CostModel& model, const Program& program, const Hash128& name) const {
     if (const auto known = model.known.find(name))
       return ProgramTime{known->time <= limit ? std::optional(known->time) : std::nullopt, known->busiest};
     const auto useful = limit < to_seconds(SimTime::max()) ? to_sim_time(limit) : SimTime::max();
-    auto result = p2plab::simulate(model.machine->topology, model.machine->routes, program, model.profile,
-                                   {.engine = options.engine, .useful = useful, .in_a_row = true});
+    auto result = p2plab::simulate(model.machine, program, model.profile, {.engine = options.engine, .useful = useful, .in_a_row = true});
     if (!result) return std::move(result).error();
     const KnownTimes::Known known{to_seconds(result->period), to_seconds(result->busiest)};
     if (!result->played) return ProgramTime{std::nullopt, known.busiest};
@@ -120,8 +99,7 @@ struct Evaluator::State {
 Evaluator::Evaluator(const Topology& topology, const Profile& profile, const EvaluatorOptions& options)
     : state_(std::make_shared<State>(topology, profile, options)) {}
 
-const Topology& Evaluator::topology() const& { return state_->machine->topology; }
-const Routes& Evaluator::routes() const& { return state_->machine->routes; }
+const Topology& Evaluator::topology() const& { return state_->usual.machine; }
 const Profile& Evaluator::profile() const& { return state_->usual.profile; }
 const EvaluatorOptions& Evaluator::options() const& { return state_->options; }
 const PeerAccess& Evaluator::peer_access() const& { return state_->peer_access; }
@@ -138,11 +116,11 @@ Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(Plan plan, bool in_pl
 }
 
 Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(std::shared_ptr<const Plan> plan, bool in_place) const {
-  auto proof = verify(topology(), routes(), plan->schedule, {.in_place = in_place});
+  auto proof = verify(topology(), plan->schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
   const auto& schedule = plan->schedule;
   const bool folds = proof->images() != nullptr && options().engine == SimEngine::events && *options().forms == PlanForms::model &&
-                     schedule.step_count() >= alike_from_steps && plays_folded(topology(), routes(), schedule, *proof->images(), profile());
+                     schedule.step_count() >= alike_from_steps && plays_folded(topology(), schedule, *proof->images(), profile());
   return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof), folds});
 }
 
@@ -156,8 +134,7 @@ Result<Program> Evaluator::lowered(const ProvedPlan& plan, const Payload& payloa
 }
 
 Status Evaluator::check(const ProvedPlan& plan, const Program& program) const {
-  auto proved =
-      program.folded ? check_folded(topology(), routes(), plan.plan->schedule, plan.proof, program) : p2plab::check(topology(), routes(), program);
+  auto proved = program.folded ? check_folded(topology(), plan.plan->schedule, plan.proof, program) : p2plab::check(topology(), program);
   if (!proved) return std::move(proved).error();
   return {};
 }
@@ -165,7 +142,7 @@ Status Evaluator::check(const ProvedPlan& plan, const Program& program) const {
 Result<Evaluation> Evaluator::whole(Evaluation evaluation) const {
   if (!evaluation.program.folded) return evaluation;
   const auto& plan = *evaluation.proved;
-  auto program = lower_checked(topology(), routes(), plan.plan->schedule, plan.proof, evaluation.program.payload, evaluation.program.tuning);
+  auto program = lower_checked(topology(), plan.plan->schedule, plan.proof, evaluation.program.payload, evaluation.program.tuning);
   if (!program) return std::move(program).error();
   evaluation.program = *std::move(program);
   return evaluation;
@@ -195,7 +172,7 @@ Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program)
 }
 
 Result<SimResult> Evaluator::simulate(const Program& program, const SimOptions& options) const {
-  return p2plab::simulate(topology(), routes(), program, profile(), options);
+  return p2plab::simulate(topology(), program, profile(), options);
 }
 
 std::optional<Tuning> Evaluator::given_tuning(const ProvedPlan& plan, const Payload& payload) const {

@@ -38,12 +38,12 @@ PlanCall::PlanCall(const PlanningOptions& options) : options_(options), start_(s
 bool PlanCall::late() const { return (options_.time_limit && std::chrono::steady_clock::now() - start_ >= *options_.time_limit) || stopped(); }
 
 const PlanEstimate& KnownPlan::estimate(const Evaluator& evaluator) {
-  estimating_.run([&] { estimate_ = p2plab::estimate(evaluator.topology(), evaluator.routes(), plan_->schedule); });
+  estimating_.run([&] { estimate_ = p2plab::estimate(evaluator.topology(), plan_->schedule); });
   return estimate_;
 }
 
 const Bottleneck& KnownPlan::busiest(const Evaluator& evaluator) {
-  loading_.run([&] { busiest_ = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), plan_->schedule)); });
+  loading_.run([&] { busiest_ = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), plan_->schedule)); });
   return busiest_;
 }
 
@@ -146,8 +146,7 @@ std::shared_ptr<KnownPlan> PlanBook::given(const std::shared_ptr<const Plan>& pl
 
 PlanContext PlanBook::context_of(const Parameters& complete, const Payload& payload, const PlanCall& call) const {
   const auto& options = call.options();
-  return {.routes = &evaluator_.routes(),
-          .payload = payload,
+  return {.payload = payload,
           .in_place = options.in_place,
           .parameters = complete,
           .time_limit = options.time_limit,

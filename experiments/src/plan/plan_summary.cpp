@@ -72,8 +72,8 @@ std::optional<PlanSummary::OverServers> over_servers(const Evaluator& evaluator,
   if (evaluation.plan().schedule.step_count() > most_steps || program.epilogue) return std::nullopt;
   const auto& topology = evaluator.topology();
   if (std::ranges::none_of(topology.links(), [](const Link& link) { return link.kind == LinkKind::network; })) return std::nullopt;
-  if (servers_of(topology, evaluator.routes()).count() > most_servers) return std::nullopt;
-  const auto cut = cut_at_servers(topology, evaluator.routes(), evaluation.plan().schedule, program.payload, program.tuning, program.in_place);
+  if (servers_of(topology).count() > most_servers) return std::nullopt;
+  const auto cut = cut_at_servers(topology, evaluation.plan().schedule, program.payload, program.tuning, program.in_place);
   if (!cut || cut->servers.count() < 2) return std::nullopt;
   const auto played = evaluator.simulate(cut->joined, {.in_a_row = true});
   if (!played) return std::nullopt;
@@ -104,7 +104,7 @@ std::optional<Seconds> alone_below(std::optional<Seconds> bound, const Evaluator
 
 PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis, const Limit& least) {
   const auto& schedule = evaluation.plan().schedule;
-  const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), schedule));
+  const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), schedule));
   auto range = rests_on(evaluator.topology(), [&](const Topology& other) -> std::optional<double> {
     const Evaluator there(other, evaluator.profile());
     const auto time = in_either_form(evaluator, evaluation, [&](const Program& program) { return there.time(program); });

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "p2plab/experiment/tuned.h"
+#include "p2plab/machine/topology_io.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/plan_io.h"
 #include "plan/plan_book.h"
@@ -33,7 +34,7 @@ Status check(const FilePlan& plan, const Topology& topology, const Collective& c
   if (planned.kind != collective.kind) return refuse(std::string{to_string(planned.kind)});
   if (!same_machine(plan.topology, topology)) {
     return refuse(fmt::format("another machine: {} with {} GPUs, fingerprint {}; this one is {} with {}, fingerprint {}", plan.topology.name(),
-                              plan.topology.ranks(), fingerprint(plan.topology), topology.name(), topology.ranks(), fingerprint(topology)));
+                              plan.topology.ranks(), plan.topology.fingerprint(), topology.name(), topology.ranks(), topology.fingerprint()));
   }
   if (planned.members != collective.members || planned.root != collective.root) return refuse("other ranks or another root");
   return {};

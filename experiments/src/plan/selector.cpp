@@ -173,7 +173,7 @@ bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) con
   };
   const auto& topology = evaluator_.topology();
   // What a few ranks alone load says enough of most.
-  if (schedule.folding().folded() && takes_longer(bottleneck(topology, least_link_loads(topology, evaluator_.routes(), schedule)))) return true;
+  if (schedule.folding().folded() && takes_longer(bottleneck(topology, least_link_loads(topology, schedule)))) return true;
   return takes_longer(plan.busiest(evaluator_));
 }
 
@@ -213,7 +213,7 @@ bool Selector::late_by_slices(const Plan& plan, std::size_t steps, Seconds hopel
       if (a != b && !evaluator_.peer_access().connected(Rank{a}, Rank{b})) return false;
     }
   }
-  return slices_floor(evaluator_.topology(), evaluator_.routes(), schedule, payload, evaluator_.profile()) > hopeless;
+  return slices_floor(evaluator_.topology(), schedule, payload, evaluator_.profile()) > hopeless;
 }
 
 // None if the candidate is left out.

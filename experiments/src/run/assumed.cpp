@@ -23,7 +23,7 @@ std::map<CollectiveKind, Limit> limits_at_fastest(const Experiment& experiment) 
 std::vector<SourcedValue> values_behind(const Evaluator& evaluator, const Schedule& schedule) {
   const auto& topology = evaluator.topology();
   if (topology.sources().values.empty()) return {};
-  return open_values(topology, link_loads(topology, evaluator.routes(), schedule).per_link);
+  return open_values(topology, link_loads(topology, schedule).per_link);
 }
 
 std::vector<SourcedValue> values_behind(const Evaluator& evaluator, const std::vector<PlannedCase>& cases) {

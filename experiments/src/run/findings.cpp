@@ -48,7 +48,7 @@ std::vector<std::string> bottleneck_sentences(const Evaluator& evaluator, std::s
     const auto* largest = largest_winner(rows, kind);
     const auto* evaluation = largest != nullptr ? evaluation_of(*largest, cases) : nullptr;
     if (evaluation == nullptr || largest->size.count() == 0) continue;
-    const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), evaluation->plan().schedule));
+    const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluation->plan().schedule));
     if (limit.seconds_per_byte <= 0) continue;
     sentences.push_back(fmt::format("{}: what limits {} at {} is {}; its load allows an algbw of {:.2f} GB/s, predicted are {:.2f} GB/s.",
                                     to_string(kind), answers::name_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(),
@@ -65,7 +65,7 @@ std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std
         recordings, [&](const WinnerRecording& r) { return largest != nullptr && r.winner->kind == kind && r.winner->size == largest->size; });
     if (found == recordings.end() || found->result.makespan.count() == 0) continue;
     const auto& [winner, result, measured] = *found;
-    const auto path = critical_path(evaluator.topology(), evaluator.routes(), winner->evaluation->program, evaluator.profile(), result);
+    const auto path = critical_path(evaluator.topology(), winner->evaluation->program, evaluator.profile(), result);
     auto text = fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), answers::name_of(*largest), to_string(largest->size),
                             shares_of(path));
     if (const auto most = busiest_on(path); most.resource >= 0) {
@@ -119,7 +119,7 @@ std::vector<std::string> outlier_sentences(const Evaluator& evaluator, std::span
     if (evaluation == nullptr || slices_of(evaluation->program) > most_recorded_slices) continue;
     const auto result = evaluator.simulate(evaluation->program, {.record = true});
     if (!result || result->makespan.count() == 0) continue;
-    const auto path = critical_path(evaluator.topology(), evaluator.routes(), evaluation->program, evaluator.profile(), *result);
+    const auto path = critical_path(evaluator.topology(), evaluation->program, evaluator.profile(), *result);
     const double ratio = *worst->time() / *worst->predicted();
     sentences.push_back(fmt::format("{}: farthest from its prediction is {} at {}, {:.2f} us on {} where {:.2f} us were predicted ({:+.1f} %); {}.",
                                     to_string(kind), answers::name_of(*worst), to_string(worst->size), microseconds(*worst->time()),
@@ -173,8 +173,8 @@ std::vector<std::string> interval_sentences(std::span<const Row> rows) {
                       microseconds(widest->interval()->low), microseconds(widest->interval()->high))};
 }
 
-double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  const auto loads = link_loads(topology, routes, schedule);
+double pcie_port_load(const Topology& topology, const Schedule& schedule) {
+  const auto loads = link_loads(topology, schedule);
   const auto sum = [&](std::span<const LinkId> links) {
     double load = 0;
     for (const auto id : links) load += topology.link(id).kind == LinkKind::pcie ? loads.per_link[id.index()] : 0;
@@ -192,7 +192,7 @@ std::vector<std::string> pcie_sentences(const Evaluator& evaluator, std::span<co
   const auto* ring = planned_by("ring", cases);
   const auto* hierarchical = planned_by("hierarchical", cases);
   if (ring == nullptr || hierarchical == nullptr) return {};
-  const auto load = [&](const PlannedCase& o) { return pcie_port_load(evaluator.topology(), evaluator.routes(), o.evaluation->plan().schedule); };
+  const auto load = [&](const PlannedCase& o) { return pcie_port_load(evaluator.topology(), o.evaluation->plan().schedule); };
   const auto flat = load(*ring);
   const auto layered = load(*hierarchical);
   if (flat <= 0 || layered <= 0) return {};

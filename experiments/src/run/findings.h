@@ -38,6 +38,6 @@ std::vector<std::string> interval_sentences(std::span<const Row> rows);
 std::vector<std::string> data_sentences(std::span<const Row> rows);
 
 /// Payloads over the PCIe links of the GPU that carries most of them, in its busier direction.
-double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule);
+double pcie_port_load(const Topology& topology, const Schedule& schedule);
 
 }  // namespace p2plab

@@ -66,7 +66,7 @@ void measure_steps(const Experiment& experiment, const Evaluator& evaluator, std
       const auto& winner = *recording.winner;
       if (slices_of(winner.evaluation->program) > most_traced_slices) continue;
       if (executor->clock() == Clock::host && winner.size > experiment.measure.check_up_to) continue;
-      const Job job{&evaluator.topology(), &evaluator.routes(), &winner.evaluation->plan(), &winner.evaluation->program};
+      const Job job{&evaluator.topology(), &winner.evaluation->plan(), &winner.evaluation->program};
       auto ran =
           executor->run(job, {.warmup = 0, .repeats = 1, .seed = experiment.seed, .graph = experiment.measure.graph, .steps = true, .check = false});
       if (!ran) {

@@ -29,7 +29,7 @@ Prediction as_run(const Prediction& prediction, const Experiment& experiment) {
 
 NcclRows::NcclRows(const Experiment& experiment, const Evaluator& evaluator) : experiment_(experiment), evaluator_(evaluator) {
   const nccl::SearchOptions options{.multicast = experiment.nccl.nvls, .peers_over_hosts = experiment.nccl.peers, .amd_cpu = experiment.nccl.amd_cpu};
-  auto found = nccl::search(evaluator.topology(), evaluator.routes(), options);
+  auto found = nccl::search(evaluator.topology(), options);
   if (found)
     communicator_ = *std::move(found);
   else

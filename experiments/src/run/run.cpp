@@ -132,7 +132,7 @@ class Running {
  private:
   void one(const Executor& executor, const PlannedCase& planned) {
     const auto& evaluation = *planned.evaluation;
-    const Job job{&context_.evaluator.topology(), &context_.evaluator.routes(), &evaluation.plan(), &evaluation.program};
+    const Job job{&context_.evaluator.topology(), &evaluation.plan(), &evaluation.program};
     auto measured = executor.run(job, {.warmup = 0, .repeats = 1, .seed = context_.experiment.seed, .graph = context_.experiment.measure.graph});
     if (!known_) progress_.advance(fmt::format("{} {}", planned.choice->label(), to_string(planned.size)));
     if (!measured)

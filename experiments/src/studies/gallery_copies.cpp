@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/verify.h"
 #include "p2plab/simulator/machine_change.h"
@@ -45,12 +46,12 @@ constexpr Ends by_host{0.45, 1.45};
 
 constexpr bool is_host(int end) { return end == GalleryFigure::host_memory; }
 
-const Ends& ends_of(const GalleryFigure& figure, const Topology& topology, const Routes& routes) {
+const Ends& ends_of(const GalleryFigure& figure, const Topology& topology) {
   if (figure.staged) return by_host;
   if (figure.copies.size() > 2) return together;
   const bool across = std::ranges::any_of(figure.copies, [&](const auto& copy) {
     if (is_host(copy.first) || is_host(copy.second)) return false;
-    const auto way = routes.between(Rank{copy.first}, Rank{copy.second});
+    const auto way = topology.routes().between(Rank{copy.first}, Rank{copy.second});
     return std::ranges::any_of(way, [&](LinkId id) { return topology.link(id).kind == LinkKind::upi; });
   });
   if (across) return across_sockets;
@@ -86,14 +87,14 @@ Profile of_copies(const GalleryFigure& figure, Profile profile) {
 }
 
 // With a GPU more beside each rank's host: what it puts into host memory and takes from there is not timed, and takes no link of others.
-Result<Topology> with_hands(const Topology& topology, const Routes& routes, std::vector<Rank>& hands) {
+Result<Topology> with_hands(const Topology& topology, std::vector<Rank>& hands) {
   Topology::Builder builder(topology.name());
   for (const auto& node : topology.nodes()) builder.add_node(node);
   for (const auto& link : topology.links()) builder.add_link(link);
   for (const auto& group : topology.groups()) builder.add_group(group);
   std::map<NodeId, Rank> of_host;
   for (int r = 0; r < topology.ranks(); ++r) {
-    const auto host = routes.host_of(Rank{r});
+    const auto host = topology.routes().host_of(Rank{r});
     if (!host) return Error{ErrorCode::unsupported, fmt::format("rank {} reaches no host", r)};
     const auto [hand, added] = of_host.try_emplace(*host, Rank{topology.ranks() + static_cast<std::int64_t>(of_host.size())});
     hands.push_back(hand->second);
@@ -107,21 +108,18 @@ Result<Topology> with_hands(const Topology& topology, const Routes& routes, std:
 // The steps of published copies, and which of them were timed.
 struct Copies {
   Topology topology;
-  Routes routes;
   Schedule schedule;
   std::vector<std::size_t> timed;
   std::vector<std::size_t> before;  // untimed ones, at whose end the timed ones begin
 };
 
 Result<Copies> copies(const Topology& topology, const GalleryFigure& figure) {
-  Routes routes(topology);
   std::vector<Rank> hands;
   auto machine = topology;
   if (std::ranges::any_of(figure.copies, [](const auto& copy) { return is_host(copy.first) || is_host(copy.second); })) {
-    auto more = with_hands(topology, routes, hands);
+    auto more = with_hands(topology, hands);
     if (!more) return std::move(more).error();
     machine = *std::move(more);
-    routes = Routes(machine);
   }
   const auto end = [&](int one, int other) { return is_host(one) ? hands[static_cast<std::size_t>(other)] : Rank{one}; };
   auto collective = make_collective(CollectiveKind::send_receive, machine.ranks());
@@ -151,7 +149,7 @@ Result<Copies> copies(const Topology& topology, const GalleryFigure& figure) {
   }
   auto schedule = std::move(*builder).build();
   if (!schedule) return std::move(schedule).error();
-  return Copies{std::move(machine), std::move(routes), *std::move(schedule), std::move(timed), std::move(before)};
+  return Copies{std::move(machine), *std::move(schedule), std::move(timed), std::move(before)};
 }
 
 // A thread block for each rank does all of its copies, one after the other, as on one CUDA stream.
@@ -187,10 +185,10 @@ GalleryPrediction prediction_of(const GalleryFigure& figure, Seconds time, Secon
   return {.value = value_of(figure, time), .low = ends.first, .high = ends.second};
 }
 
-Result<Program> lowered(const Topology& topology, const Routes& routes, const Schedule& schedule, const Tuning& tuning, Bytes size) {
-  const auto proof = verify(topology, routes, schedule);
+Result<Program> lowered(const Topology& topology, const Schedule& schedule, const Tuning& tuning, Bytes size) {
+  const auto proof = verify(topology, schedule);
   if (!proof) return proof.error();
-  return lower_checked(topology, routes, schedule, *proof, {.elements = size.count() / 4, .type = DataType::float32}, tuning);
+  return lower_checked(topology, schedule, *proof, {.elements = size.count() / 4, .type = DataType::float32}, tuning);
 }
 
 Result<std::array<Seconds, 3>> at_ends(const Profile& profile, const std::function<Result<Seconds>(const Profile&)>& time) {
@@ -210,14 +208,14 @@ namespace {
 Result<Seconds> played(const GalleryFigure& figure, const Copies& copies, const Program& program, const Profile& profile) {
   SimOptions options{.steps = true};
   if (!copies.before.empty()) {
-    const auto prepared = simulate(copies.topology, copies.routes, program, profile, options);
+    const auto prepared = simulate(copies.topology, program, profile, options);
     if (!prepared) return prepared.error();
     SimTime begin{0};
     for (const auto step : copies.before) begin = std::max(begin, prepared->steps[step].end);
     options.late.assign(static_cast<std::size_t>(copies.topology.ranks()), SimTime{0});
     for (const auto step : copies.timed) options.late[copies.schedule.base_step(StepId{static_cast<std::int64_t>(step)}).executor.index()] = begin;
   }
-  const auto result = simulate(copies.topology, copies.routes, program, profile, options);
+  const auto result = simulate(copies.topology, program, profile, options);
   if (!result) return result.error();
   return copy_time(figure, copies, *result);
 }
@@ -229,7 +227,7 @@ Result<GalleryPrediction> predicted_copies(const GalleryCase& one, const Gallery
   if (!made) return made.error();
   auto tuning = by_engine(figure) ? Tuning{.slice = Bytes{std::max(least_slice, figure.size.count() / slices)}} : many_blocks;
   tuning.lane_per_step = !made->before.empty();  // into host memory and out of it by two engines of one GPU
-  auto program = lowered(made->topology, made->routes, made->schedule, tuning, figure.size);
+  auto program = lowered(made->topology, made->schedule, tuning, figure.size);
   if (!program) return program.error();
   if (figure.queued) queue_on_one_stream(*program);
   const auto time = [&](const Profile& profile) { return played(figure, *made, *program, of_copies(figure, profile)); };
@@ -247,7 +245,7 @@ Result<GalleryPrediction> predicted_copies(const GalleryCase& one, const Gallery
     times = *found;
   }
   const auto share = figure.staged ? staged_alone * (figure.copies.size() > 1 ? staged_together : 1) : 1;
-  const auto& ends = ends_of(figure, made->topology, made->routes);
+  const auto& ends = ends_of(figure, made->topology);
   return prediction_of(figure, times[0] / share, times[1] / (share * ends.high), times[2] / (share * ends.low));
 }
 

@@ -22,7 +22,7 @@ std::string_view unit_of(const GalleryFigure& figure);
 /// Of these times, in the figure's unit.
 GalleryPrediction prediction_of(const GalleryFigure& figure, Seconds time, Seconds fast, Seconds slow);
 /// Proved and lowered, of 4-byte elements.
-Result<Program> lowered(const Topology& topology, const Routes& routes, const Schedule& schedule, const Tuning& tuning, Bytes size);
+Result<Program> lowered(const Topology& topology, const Schedule& schedule, const Tuning& tuning, Bytes size);
 /// By the profile as it is, and by its fastest and slowest ends.
 Result<std::array<Seconds, 3>> at_ends(const Profile& profile, const std::function<Result<Seconds>(const Profile&)>& time);
 /// By the simulator.

@@ -8,6 +8,7 @@
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/mask.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "studies/gallery_parts.h"
 
@@ -27,7 +28,7 @@ constexpr double slowest_kernel = 1.3;
 
 // Of a copy engine: how often it starts a least copy, or the way there where no profile says that; of a load: the way there and back.
 Result<GalleryPrediction> predicted_latency(const GalleryCase& one, const GalleryFigure& figure) {
-  const Routes routes(one.topology);
+  const auto& routes = one.topology.routes();
   const auto [from, to] = figure.copies.front();
   const Rank a{from};
   const Rank b{to};
@@ -52,7 +53,7 @@ Seconds meetings(const GalleryFigure& figure, const Evaluator& evaluator, const 
   Seconds farthest{0};
   for (int other = 1; other < topology.ranks(); ++other) {
     Seconds travel{0};
-    for (const auto link : evaluator.routes().between(Rank{0}, Rank{other})) travel += topology.link(link).latency;
+    for (const auto link : evaluator.topology().routes().between(Rank{0}, Rank{other})) travel += topology.link(link).latency;
     farthest = std::max(farthest, travel);
   }
   return 2 * (profile.signal_peer + farthest + profile.poll);
@@ -73,7 +74,7 @@ Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& ma
   const Evaluator evaluator(machine, profile, {.forms = PlanForms::model});
   const auto planners = builtin_planners();
   const auto payload = payload_of(figure.size, DataType::float32, ReduceOp::sum);
-  const PlanContext context{.routes = &evaluator.routes(), .payload = payload, .parameters = figure.parameters};
+  const PlanContext context{.payload = payload, .parameters = figure.parameters};
   auto plan = planners.find(figure.kernel)->make()->plan(machine, make_collective(figure.collective, machine.ranks()), context);
   if (!plan) return std::move(plan).error();
   const auto proved = evaluator.prove(*std::move(plan), false);
@@ -107,9 +108,8 @@ Result<GalleryPrediction> predicted_collective(const GalleryCase& one, const Gal
   for (int r = 0; r < figure.gpus; ++r) first.push_back(Rank{r});
   const auto machine = keep_gpus(one.topology, first);
   if (!machine) return machine.error();
-  const Routes routes(*machine);
   if (!figure.kernel.empty()) return kernel(figure, *machine, one.profile);
-  const auto communicator = nccl::search(*machine, routes, {.multicast = figure.multicast, .peers_over_hosts = figure.peers_over_hosts});
+  const auto communicator = nccl::search(*machine, {.multicast = figure.multicast, .peers_over_hosts = figure.peers_over_hosts});
   if (!communicator) return communicator.error();
   const auto found = nccl::estimate(*machine, *communicator, figure.collective, figure.size, figure.launch, figure.asked);
   if (!found) return found.error();

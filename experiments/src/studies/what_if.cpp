@@ -127,9 +127,8 @@ Result<Answer> what_if(const Subject& subject, const Question& question, const T
 Result<std::vector<Question>> usual_questions(const Subject& subject) {
   const auto& topology = subject.topology;
   std::map<std::pair<NodeId, NodeId>, double> busy;
-  const Routes routes(topology);
   for (const auto& part : subject.parts) {
-    const auto result = simulate(topology, routes, part.evaluation.program, subject.profile);
+    const auto result = simulate(topology, part.evaluation.program, subject.profile);
     if (!result) return result.error();
     for (std::size_t l = 0; l < topology.links().size(); ++l) {
       const auto& link = topology.links()[l];

@@ -10,6 +10,7 @@
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
+#include "p2plab/machine/topology_io.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/order_of_sums.h"
 #include "tune/tuned_file.h"
@@ -96,7 +97,7 @@ class TableReader {
     if (root_["ranks"].integer() != static_cast<std::int64_t>(collective.members.size())) {
       root_["ranks"].add_error(fmt::format("the plans are for {} ranks", collective.members.size()));
     }
-    if (root_["fingerprint"].string() != fingerprint(*topology_)) root_["fingerprint"].add_error("the plans are for another machine");
+    if (root_["fingerprint"].string() != topology_->fingerprint()) root_["fingerprint"].add_error("the plans are for another machine");
   }
 
   static std::optional<MeasuredOn> read_measured(const ConfigValue& value) {
@@ -193,8 +194,7 @@ class TableReader {
       return value.add_error("this plan is for another collective than the first"), std::nullopt;
     kind_ = file->plan.schedule.collective().kind;
     topology_ = file->topology;
-    const Routes routes(file->topology);
-    auto proof = verify(file->topology, routes, file->plan.schedule, {.in_place = in_place});
+    auto proof = verify(file->topology, file->plan.schedule, {.in_place = in_place});
     if (!proof) return value.add_error(Error{ErrorCode::verification_failed, "this plan is wrong: " + proof.error().message}), std::nullopt;
     if (order_ && *order_ != file->order) return value.add_error("this plan promises another order of sums than the first"), std::nullopt;
     if (auto kept = keeps_order(file->plan.schedule, in_place, file->order); !kept) return value.add_error(std::move(kept).error()), std::nullopt;

@@ -75,7 +75,7 @@ Json json_of(const TunedTable& table) {
             {"collective", to_string(collective.kind)},
             {"ranks", collective.members.size()},
             {"machine", table.topology.name()},
-            {"fingerprint", fingerprint(table.topology)},
+            {"fingerprint", table.topology.fingerprint()},
             {"dtype", to_string(table.dtype)},
             {"op", to_string(table.op)},
             {"in_place", table.in_place},

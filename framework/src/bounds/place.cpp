@@ -31,7 +31,7 @@ double subsets(int n, int k) {
 class RingOrder {
  public:
   explicit RingOrder(const Topology& topology) : n_(static_cast<std::size_t>(topology.ranks())), widths_(n_ * n_) {
-    const Routes routes(topology);
+    const auto& routes = topology.routes();
     for (std::size_t a = 0; a < n_; ++a) {
       for (std::size_t b = 0; b < n_; ++b) {
         const Rank from{static_cast<std::int64_t>(a)};
@@ -86,7 +86,7 @@ class RingOrder {
 
 // Mean delay and links of the ways between GPUs of a machine, and the pairs that have none.
 void measure_ways(const Topology& part, Placement& placement) {
-  const Routes routes(part);
+  const auto& routes = part.routes();
   const auto n = static_cast<std::int64_t>(part.ranks());
   for (std::int64_t a = 0; a < n; ++a) {
     for (std::int64_t b = 0; b < n; ++b) {

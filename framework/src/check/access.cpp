@@ -10,6 +10,7 @@
 #include "check/ahead.h"
 #include "check/describe.h"
 #include "check/memory.h"
+#include "p2plab/machine/routes.h"
 #include "schedule/step_access.h"
 
 namespace p2plab::checking {
@@ -18,10 +19,10 @@ namespace {
 
 class AccessChecker {
  public:
-  AccessChecker(const Topology& topology, const Routes& routes, const Program& program)
+  AccessChecker(const Topology& topology, const Program& program)
       : program_(program),
-        routes_(routes),
-        reach_(topology, routes, program.route_offsets.size() - 1, [&program](RouteId id) { return program.route(id); }) {}
+        routes_(topology.routes()),
+        reach_(topology, program.route_offsets.size() - 1, [&program](RouteId id) { return program.route(id); }) {}
 
   Status run() {
     for (const auto& lane : program_.lanes) {
@@ -79,6 +80,6 @@ class AccessChecker {
 
 }  // namespace
 
-Status check_access(const Topology& topology, const Routes& routes, const Program& program) { return AccessChecker{topology, routes, program}.run(); }
+Status check_access(const Topology& topology, const Program& program) { return AccessChecker{topology, program}.run(); }
 
 }  // namespace p2plab::checking

@@ -39,6 +39,6 @@ class Owed {
 Result<ProgramProof> prove_accesses(const Program& program, std::vector<Block> blocks, const Owed& owed = {});
 
 /// `check` of a program that owes only these bytes.
-Result<ProgramProof> check_owed(const Topology& topology, const Routes& routes, const Program& program, const Owed& owed);
+Result<ProgramProof> check_owed(const Topology& topology, const Program& program, const Owed& owed);
 
 }  // namespace p2plab::checking

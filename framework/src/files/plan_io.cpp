@@ -56,7 +56,7 @@ class PlanReader {
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
-    if (const auto right = fingerprint(*topology); root_["fingerprint"].present() && root_["fingerprint"].string() != right) {
+    if (const auto right = topology->fingerprint(); root_["fingerprint"].present() && root_["fingerprint"].string() != right) {
       root_["fingerprint"].fail(fmt::format("the topology in this file has the fingerprint '{}'", right));
     }
     const auto payload = read_payload(root_["payload"]);
@@ -163,30 +163,6 @@ class PlanReader {
 
 }  // namespace
 
-namespace {
-
-// All of a machine but its name, and where its numbers come from.
-std::string nameless_text(const Topology& topology) {
-  auto text = write_topology(topology);
-  if (const auto name = text.find("name:"); name != std::string::npos) text.erase(name, text.find('\n', name) - name);
-  // The last keys say where numbers come from and are no part of the machine.
-  for (const char* key : {"\nsources:\n", "\nwords:\n"}) {
-    if (const auto place = text.find(key); place != std::string::npos) text.erase(place + 1);
-  }
-  return text;
-}
-
-}  // namespace
-
-bool same_machine(const Topology& a, const Topology& b) { return nameless_text(a) == nameless_text(b); }
-
-std::string fingerprint(const Topology& topology) {
-  const auto text = nameless_text(topology);
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a, 64 bits
-  for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
-  return fmt::format("{:016x}", hash);
-}
-
 std::string write_plan(const PlanFile& file) {
   const auto& plan = file.plan;
   const auto& schedule = plan.schedule;
@@ -205,7 +181,7 @@ std::string write_plan(const PlanFile& file) {
                    {"tuning", tuning_json(plan.tuning)},
                    {"payload", payload_json(file.payload)},
                    {"in_place", file.in_place},
-                   {"fingerprint", fingerprint(file.topology)},
+                   {"fingerprint", file.topology.fingerprint()},
                    {"topology", write_topology(file.topology)},
                    {"ranks", schedule.ranks()},
                    {"collective", collective_json(schedule.collective())},

@@ -97,7 +97,7 @@ class ProgramReader {
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
-    if (const auto right = fingerprint(*topology); root_["fingerprint"].string() != right) {
+    if (const auto right = topology->fingerprint(); root_["fingerprint"].string() != right) {
       root_["fingerprint"].fail(fmt::format("the topology in this file has the fingerprint '{}'", right));
     }
     program_.payload = read_payload(root_["payload"]);
@@ -109,12 +109,12 @@ class ProgramReader {
     read_lanes();
     if (root_["epilogue"].present()) read_epilogue(root_["epilogue"]);
     if (mistake_.error) return *std::move(mistake_.error);
-    if (auto good = check(*topology, Routes{*topology}, program_); !good) {
+    if (auto good = check(*topology, program_); !good) {
       auto error = std::move(good).error();
       if (!error.where) error.where = SourceLocation{mistake_.filename};
       return error;
     }
-    program_.packets = choose_packets(program_, PeerAccess(*topology, Routes(*topology)));
+    program_.packets = choose_packets(program_, PeerAccess(*topology));
     return ProgramFile{*std::move(topology), std::move(program_)};
   }
 
@@ -236,7 +236,7 @@ std::string write_program(const ProgramFile& file) {
                 {"tuning", tuning_json(program.tuning)},
                 {"payload", payload_json(program.payload)},
                 {"in_place", program.in_place},
-                {"fingerprint", fingerprint(topology)},
+                {"fingerprint", topology.fingerprint()},
                 {"topology", write_topology(topology)},
                 {"collective", collective_json(program.collective)},
                 {"memory", memory_json(program)},

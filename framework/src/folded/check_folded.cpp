@@ -148,8 +148,7 @@ class Likeness {
 
 }  // namespace
 
-Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof,
-                                  const Program& program) {
+Result<ProgramProof> check_folded(const Topology& topology, const Schedule& schedule, const Proof& proof, const Program& program) {
   const bool cut_alike = proof.images() != nullptr && Lowering::are_alike(schedule, program.payload);
   if (!program.folded || program.images != proof.images() || !cut_alike)
     return Error{ErrorCode::verification_failed, "the folded program has other images than its schedule"};
@@ -158,7 +157,7 @@ Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes
   Lowering lowering(schedule, proof, program.payload, program.tuning, program.in_place, program.images);
   const auto base = lowering.run(Lowered::base);
   if (auto ok = Likeness{schedule, lowering, program, base}.run(); !ok) return std::move(ok).error();
-  return checking::check_owed(topology, routes, base, owed_by_base(schedule, program.payload));
+  return checking::check_owed(topology, base, owed_by_base(schedule, program.payload));
 }
 
 }  // namespace p2plab

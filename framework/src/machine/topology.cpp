@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "machine/machine_limits.h"
+#include "machine/on_demand.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/machine/topology_graph.h"
 
@@ -79,6 +80,7 @@ struct Topology::Data {
   std::vector<LinkId> ids;      // of all links
   std::vector<LinkId> staging;  // see staging_links
   std::vector<MachineLimit> limits;
+  mutable OnDemand on_demand;
 };
 
 const std::string& Topology::name() const& { return data_->name; }
@@ -87,6 +89,8 @@ std::span<const Link> Topology::links() const& { return data_->links; }
 std::span<const LinkGroup> Topology::groups() const& { return data_->groups; }
 const MachineSources& Topology::sources() const& { return data_->sources; }
 std::span<const MachineLimit> Topology::limits() const& { return data_->limits; }
+Topology::OnDemand& Topology::on_demand() const { return data_->on_demand; }
+Topology Topology::unowned() const { return Topology{std::shared_ptr<const Data>(std::shared_ptr<const Data>{}, data_.get())}; }
 int Topology::ranks() const { return static_cast<int>(data_->gpus.size()); }
 NodeId Topology::node_of(Rank rank) const { return data_->gpus[rank.index()]; }
 

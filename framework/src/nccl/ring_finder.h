@@ -8,14 +8,15 @@
 
 #include "nccl/counted.h"
 #include "p2plab/detail/parallel_links.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
 
 class RingFinder {
  public:
-  RingFinder(const Topology& topology, const Routes& routes, std::vector<Rank> members, const RingSearch& search)
-      : topology_(topology), routes_(routes), members_(std::move(members)), search_(search), moves_left_(search.budget) {
+  RingFinder(const Topology& topology, std::vector<Rank> members, const RingSearch& search)
+      : topology_(topology), routes_(topology.routes()), members_(std::move(members)), search_(search), moves_left_(search.budget) {
     const ParallelLinks parallel(topology);
     for (std::size_t l = 0; l < topology.links().size(); ++l) {
       auto link = topology.links()[l];

@@ -8,6 +8,7 @@
 #include "nccl/hidden_links.h"
 #include "nccl/ring_finder.h"
 #include "p2plab/machine/gpu_kind.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
@@ -59,7 +60,8 @@ Generation generation_of(const Topology& topology, double nvlink) {
 }
 
 // GPUs that reach each other without a network, directly or over other GPUs, by lowest rank.
-std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& routes) {
+std::vector<std::vector<Rank>> boxes_of(const Topology& topology) {
+  const auto& routes = topology.routes();
   const auto near = [&](Rank a, Rank b) {
     const auto path = routes.between(a, b);
     return !path.empty() && std::ranges::none_of(path, [&](LinkId id) { return topology.link(id).kind == LinkKind::network; });
@@ -86,8 +88,8 @@ std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& 
 // All of one machine's patterns.
 class Search {
  public:
-  Search(const Topology& topology, const Routes& routes, const SearchOptions& options)
-      : topology_(topology), routes_(routes), boxes_(boxes_of(topology, routes)), options_(options) {
+  Search(const Topology& topology, const SearchOptions& options)
+      : topology_(topology), routes_(topology.routes()), boxes_(boxes_of(topology)), options_(options) {
     const auto gpu = topology.node_of(Rank{0});
     nvlink_ = nvlink_gbps(topology, gpu);
     generation_ = options.generation.value_or(generation_of(topology, nvlink_));
@@ -126,7 +128,7 @@ class Search {
       for (const auto speed : speeds_of(generation_)) {
         const auto allowed = std::min(most_channels, across(speed));
         const RingSearch search{.speed = speed, .share = share_, .nvlink_only = nvlink, .wide_sockets = wide_sockets, .most = allowed};
-        RingFinder finder(topology_, routes_, server, search);
+        RingFinder finder(topology_, server, search);
         if (finder.most() * speed <= best.channels * best.bw_intra) continue;
         auto orders = finder.run();
         const auto channels = static_cast<int>(orders.size());
@@ -275,19 +277,18 @@ class Search {
 
 }  // namespace
 
-std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes& routes, const RingSearch& search) {
+std::vector<std::vector<Rank>> find_rings(const Topology& topology, const RingSearch& search) {
   std::vector<Rank> members;
   for (int r = 0; r < topology.ranks(); ++r) members.emplace_back(r);
-  return RingFinder(topology, routes, std::move(members), search).run();
+  return RingFinder(topology, std::move(members), search).run();
 }
 
-Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options) {
+Result<Communicator> search(const Topology& topology, const SearchOptions& options) {
   const auto hidden = hidden_from_nccl(topology);
-  if (hidden.links.empty()) return Search(topology, routes, options).run();
+  if (hidden.links.empty()) return Search(topology, options).run();
   const auto seen = apply_mask(topology, hidden);
   if (!seen) return seen.error();
-  const Routes ways(*seen);
-  return Search(*seen, ways, options).run();
+  return Search(*seen, options).run();
 }
 
 }  // namespace p2plab::nccl

@@ -7,9 +7,10 @@
 #include <ranges>
 #include <vector>
 
+#include "machine/on_demand.h"
+#include "p2plab/detail/parallel_links.h"
 #include "paths/nearest_paths.h"
 #include "paths/sender_kinds.h"
-#include "p2plab/detail/parallel_links.h"
 
 namespace p2plab {
 
@@ -147,11 +148,12 @@ class Routes::Table {
   mutable std::vector<LazyWays> to_hosts_;    // by rank
 };
 
-Routes::Routes(const Topology& topology) : table_(std::make_shared<const Table>(topology)) {}
+Routes::Routes(const Topology& topology) : table_(std::make_unique<const Table>(topology)) {}
+Routes::~Routes() = default;
 
-std::span<const LinkId> Routes::between(Rank from, Rank to) const& { return table_->between(from.index(), to); }
-std::span<const LinkId> Routes::to_host(Rank from, Rank owner) const& { return table_->to_host(from, owner); }
-std::span<const LinkId> Routes::from_host(Rank owner, Rank to) const& { return table_->from_host(owner, to); }
+std::span<const LinkId> Routes::between(Rank from, Rank to) const { return table_->between(from.index(), to); }
+std::span<const LinkId> Routes::to_host(Rank from, Rank owner) const { return table_->to_host(from, owner); }
+std::span<const LinkId> Routes::from_host(Rank owner, Rank to) const { return table_->from_host(owner, to); }
 std::optional<NodeId> Routes::host_of(Rank rank) const { return table_->host_of(rank); }
 
 Bandwidth Routes::bottleneck(std::span<const LinkId> path) const {
@@ -161,6 +163,10 @@ Bandwidth Routes::bottleneck(std::span<const LinkId> path) const {
     least = least == Bandwidth{} ? width : std::min(least, width);
   }
   return least;
+}
+
+const Routes& Topology::routes() const& {
+  return on_demand().routes.value([&] { return std::shared_ptr<const Routes>(new Routes(unowned())); });
 }
 
 }  // namespace p2plab

@@ -10,7 +10,7 @@ constexpr int many_ranks = 64;  // of fewer the search for symmetries would take
 }  // namespace
 
 SenderKinds::SenderKinds(const Topology& topology) {
-  if (topology.ranks() >= many_ranks) generators_ = symmetry_generators(topology);
+  if (topology.ranks() >= many_ranks) generators_ = topology.symmetries();
 }
 
 void SenderKinds::set(std::span<const NodeId> senders) {

@@ -35,7 +35,7 @@ class SenderKinds {
   std::size_t moved_back(const Kin& kin, std::size_t sender) const { return before_[kin.generator][sender]; }
 
  private:
-  std::vector<Automorphism> generators_;
+  std::span<const Automorphism> generators_;      // the machine's
   std::vector<std::vector<std::size_t>> before_;  // by generator, by sender; empty: it is not used
   std::vector<Kin> kin_;
   std::vector<std::size_t> turn_;

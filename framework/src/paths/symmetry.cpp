@@ -254,4 +254,8 @@ std::vector<Automorphism> symmetry_generators(const Topology& topology, std::spa
   return GroupFinder{topology, marks, GroupFinder::Wanted::generators}.run();
 }
 
+const std::vector<Automorphism>& Topology::symmetries() const& {
+  return on_demand().symmetries.value([&] { return std::make_shared<const std::vector<Automorphism>>(symmetry_generators(*this, {})); });
+}
+
 }  // namespace p2plab

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
 namespace {
@@ -23,7 +25,8 @@ bool same_nodes(std::span<const LinkId> a, std::span<const LinkId> b, const Topo
 
 }  // namespace
 
-Status follows_hardware(const Program& program, const Topology& topology, const Routes& routes) {
+Status follows_hardware(const Program& program, const Topology& topology) {
+  const auto& routes = topology.routes();
   std::string first;
   std::size_t others = 0;
   const auto count = program.route_offsets.size() - 1;

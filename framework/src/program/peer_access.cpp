@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <ranges>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
-PeerAccess::PeerAccess(const Topology& topology, const Routes& routes) : ranks_(static_cast<std::size_t>(topology.ranks())) {
+PeerAccess::PeerAccess(const Topology& topology) : ranks_(static_cast<std::size_t>(topology.ranks())) {
+  const auto& routes = topology.routes();
   const auto ends_at_host = [&](LinkId link) {
     const auto& node = topology.node(topology.link(link).to);
     return node.kind == NodeKind::host && !node.forwards_peers;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/rank_images.h"
@@ -85,8 +86,8 @@ std::span<const LinkId> path_of(const Routes& routes, const Schedule& schedule, 
 
 // Of a folded schedule whose images carry ranks onto each other: each way once, for all steps of the base that take it or an image of it. None where
 // images have other shares. `all`: in all images, else in those that carry one of its ends to a representative.
-std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes& routes, const Schedule& schedule,
-                                         const std::vector<double>& fractions, bool all) {
+std::optional<LinkLoads> loads_of_images(const Topology& topology, const Schedule& schedule, const std::vector<double>& fractions, bool all) {
+  const auto& routes = topology.routes();
   const auto images = RankImages::of(schedule);
   if (images == nullptr) return std::nullopt;
   const auto count = schedule.base_chunk_count();
@@ -136,14 +137,15 @@ std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes&
 
 }  // namespace
 
-LinkLoads least_link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  if (auto folded = loads_of_images(topology, routes, schedule, chunk_fractions(schedule), false)) return *std::move(folded);
-  return link_loads(topology, routes, schedule);
+LinkLoads least_link_loads(const Topology& topology, const Schedule& schedule) {
+  if (auto folded = loads_of_images(topology, schedule, chunk_fractions(schedule), false)) return *std::move(folded);
+  return link_loads(topology, schedule);
 }
 
-LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
+LinkLoads link_loads(const Topology& topology, const Schedule& schedule) {
+  const auto& routes = topology.routes();
   const auto fractions = chunk_fractions(schedule);
-  if (auto folded = loads_of_images(topology, routes, schedule, fractions, true)) return *std::move(folded);
+  if (auto folded = loads_of_images(topology, schedule, fractions, true)) return *std::move(folded);
   LinkLoads loads{std::vector<double>(topology.links().size())};
   ChunkOfStep chunk_of(schedule);
   StepReader steps(schedule);

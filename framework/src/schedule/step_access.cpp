@@ -6,12 +6,13 @@
 #include <fmt/format.h>
 
 #include "p2plab/detail/passage.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 
-StepAccess::StepAccess(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links)
-    : topology_(topology), routes_(routes), links_(std::move(links)), named_routes_(explicit_routes) {
+StepAccess::StepAccess(const Topology& topology, std::size_t explicit_routes, RouteLinks links)
+    : topology_(topology), routes_(topology.routes()), links_(std::move(links)), named_routes_(explicit_routes) {
   for (std::size_t k = 0; k < named_routes_.size(); ++k) {
     const RouteId route{static_cast<std::int64_t>(k)};
     const auto first = links_(route);

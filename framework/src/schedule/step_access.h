@@ -18,10 +18,10 @@ class StepAccess {
  public:
   /// The links of an explicit route.
   using RouteLinks = std::function<std::span<const LinkId>(RouteId)>;
-  StepAccess(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links);
+  StepAccess(const Topology& topology, std::size_t explicit_routes, RouteLinks links);
   /// The explicit routes are those of `schedule`.
-  StepAccess(const Topology& topology, const Routes& routes, const Schedule& schedule)
-      : StepAccess(topology, routes, schedule.route_count(), [&schedule](RouteId id) { return schedule.route(id); }) {}
+  StepAccess(const Topology& topology, const Schedule& schedule)
+      : StepAccess(topology, schedule.route_count(), [&schedule](RouteId id) { return schedule.route(id); }) {}
 
   /// What is missing for it; none if nothing is.
   std::optional<std::string> missing(Rank executor, const Location& location, RouteId route, bool reads) const;

@@ -28,10 +28,10 @@ struct Value {
 
 class Verifier {
  public:
-  Verifier(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options)
+  Verifier(const Topology& topology, const Schedule& schedule, const VerifyOptions& options)
       : topology_(topology),
         schedule_(schedule),
-        reach_(topology, routes, schedule),
+        reach_(topology, schedule),
         index_(schedule, options.in_place),
         sets_(schedule.ranks()),
         values_(index_.size()) {
@@ -63,11 +63,11 @@ class Verifier {
   }
 
   // The base as a schedule of its own, then what its images need for the same proof to hold.
-  static Result<Proof> prove_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options) {
+  static Result<Proof> prove_folded(const Topology& topology, const Schedule& schedule, const VerifyOptions& options) {
     const auto base = schedule.base();
-    auto proof = Verifier{topology, routes, base, options}.run();
+    auto proof = Verifier{topology, base, options}.run();
     if (!proof) return proof;
-    if (auto wrong = fault_of_images(topology, routes, schedule)) return fail(*std::move(wrong));
+    if (auto wrong = fault_of_images(topology, schedule)) return fail(*std::move(wrong));
     proof->folding_ = schedule.folding();
     proof->images_ = RankImages::of(schedule);
     proof->base_chunks_ = static_cast<std::int32_t>(schedule.base_chunk_count());
@@ -170,9 +170,9 @@ class Verifier {
   Proof proof_;
 };
 
-Result<Proof> verify(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options) {
-  if (!schedule.folding().folded()) return Verifier{topology, routes, schedule, options}.run();
-  return Verifier::prove_folded(topology, routes, schedule, options);
+Result<Proof> verify(const Topology& topology, const Schedule& schedule, const VerifyOptions& options) {
+  if (!schedule.folding().folded()) return Verifier{topology, schedule, options}.run();
+  return Verifier::prove_folded(topology, schedule, options);
 }
 
 }  // namespace p2plab

@@ -24,8 +24,8 @@ struct Need {
 
 class ImageCheck {
  public:
-  ImageCheck(const Topology& topology, const Routes& routes, const Schedule& schedule)
-      : schedule_(schedule), reach_(topology, routes, schedule), marked_(static_cast<std::size_t>(schedule.ranks()), -1) {}
+  ImageCheck(const Topology& topology, const Schedule& schedule)
+      : schedule_(schedule), reach_(topology, schedule), marked_(static_cast<std::size_t>(schedule.ranks()), -1) {}
 
   std::optional<std::string> run() {
     const auto needs = needs_of_base();
@@ -98,8 +98,6 @@ class ImageCheck {
 
 }  // namespace
 
-std::optional<std::string> fault_of_images(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  return ImageCheck{topology, routes, schedule}.run();
-}
+std::optional<std::string> fault_of_images(const Topology& topology, const Schedule& schedule) { return ImageCheck{topology, schedule}.run(); }
 
 }  // namespace p2plab

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
@@ -16,6 +16,6 @@ constexpr std::size_t most_image_entries = std::size_t{1} << 24;
 
 /// Every chunk of an image has the contributors and receivers of the base's chunk, moved by the image; and wherever a rank of the base reads or
 /// writes, the rank in the image reaches the place in the image, explicit routes included. What is wrong; none if nothing is.
-std::optional<std::string> fault_of_images(const Topology& topology, const Routes& routes, const Schedule& schedule);
+std::optional<std::string> fault_of_images(const Topology& topology, const Schedule& schedule);
 
 }  // namespace p2plab

@@ -102,16 +102,16 @@ class Cutting {
 
 }  // namespace
 
-Result<SegmentedProgram> cut_at_servers(const Topology& topology, const Routes& routes, const Schedule& schedule, const Payload& payload,
-                                        const Tuning& tuning, bool in_place) {
-  const auto servers = servers_of(topology, routes);
+Result<SegmentedProgram> cut_at_servers(const Topology& topology, const Schedule& schedule, const Payload& payload, const Tuning& tuning,
+                                        bool in_place) {
+  const auto servers = servers_of(topology);
   auto steps = segments::stage_steps(schedule, servers);
   const auto unordered = segments::schedule_of(schedule, steps);
   if (!unordered) return unordered.error();
   const auto order = segments::order_by_stages(*unordered, std::move(steps), in_place);
   const auto staged = segments::schedule_of(schedule, order.steps);
   if (!staged) return staged.error();
-  const auto proof = verify(topology, routes, *staged, {.in_place = in_place});
+  const auto proof = verify(topology, *staged, {.in_place = in_place});
   if (!proof) return proof.error();
   auto form = tuning;
   form.protocol = Protocol::simple;
@@ -120,7 +120,7 @@ Result<SegmentedProgram> cut_at_servers(const Topology& topology, const Routes& 
   const auto parts = segments::parts_of(*whole, order);
   auto joined = segments::join_stages(*whole, parts, *staged);
   if (!joined) return joined.error();
-  if (auto proved = check(topology, routes, *joined); !proved) return std::move(proved).error();
+  if (auto proved = check(topology, *joined); !proved) return std::move(proved).error();
   return Cutting(*whole, parts, servers).run(*std::move(joined));
 }
 

@@ -31,7 +31,7 @@ struct Standing {
 
 class ServerSets {
  public:
-  ServerSets(const Topology& topology, int count) : topology_(topology), routes_(topology), servers_(servers_of(topology, routes_)), count_(count) {
+  ServerSets(const Topology& topology, int count) : topology_(topology), routes_(topology.routes()), servers_(servers_of(topology)), count_(count) {
     for (const auto& ranks : servers_.ranks) standings_.push_back(standing(ranks));
   }
 
@@ -154,7 +154,7 @@ class ServerSets {
   }
 
   const Topology& topology_;
-  Routes routes_;
+  const Routes& routes_;
   Servers servers_;
   int count_;
   mutable std::map<int, bool> own_nic_;  // by rank: does it bring a NIC that no GPU before it uses?

@@ -5,11 +5,11 @@
 
 namespace p2plab {
 
-Servers servers_of(const Topology& topology, const Routes& routes) {
+Servers servers_of(const Topology& topology) {
   const auto count = topology.ranks();
   Servers servers{.of = std::vector<int>(static_cast<std::size_t>(count), -1), .ranks = {}};
   const auto joined = [&](Rank a, Rank b) {
-    const auto between = route_class(topology, routes, a, b);
+    const auto between = route_class(topology, a, b);
     return between != RouteClass::network && between != RouteClass::none;
   };
   for (int seed = 0; seed < count; ++seed) {

@@ -8,6 +8,8 @@
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/push_relabel_max_flow.hpp>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
 namespace {
@@ -220,7 +222,9 @@ std::vector<Asymmetry> asymmetries(const Topology& topology) {
   return all;
 }
 
-std::vector<std::pair<Rank, Rank>> unconnected_pairs(const Routes& routes, int ranks) {
+std::vector<std::pair<Rank, Rank>> unconnected_pairs(const Topology& topology) {
+  const auto& routes = topology.routes();
+  const int ranks = topology.ranks();
   std::vector<std::pair<Rank, Rank>> pairs;
   for (std::int64_t a = 0; a < ranks; ++a) {
     for (std::int64_t b = 0; b < ranks; ++b) {

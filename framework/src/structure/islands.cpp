@@ -11,6 +11,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/symmetry.h"
 #include "p2plab/machine/cuts.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
@@ -61,7 +62,7 @@ Partition one_of_each_kind(const Topology& topology, const Partition& parts) {
     for (const auto rank : parts[p]) part_of[topology.node_of(rank).index()] = static_cast<std::int32_t>(p);
   }
   std::vector<std::vector<std::int32_t>> moved;
-  for (const auto& generator : symmetry_generators(topology)) {
+  for (const auto& generator : topology.symmetries()) {
     std::vector<std::int32_t> to;
     for (const auto& part : parts) {
       const auto image = [&](Rank rank) { return part_of[static_cast<std::size_t>(generator.nodes[topology.node_of(rank).index()])]; };
@@ -83,8 +84,9 @@ Partition one_of_each_kind(const Topology& topology, const Partition& parts) {
 
 class Finder {
  public:
-  Finder(const Topology& topology, const Routes& routes, double ratio)
+  Finder(const Topology& topology, double ratio)
       : topology_(topology), ratio_(ratio), ranks_(static_cast<std::size_t>(topology.ranks())), kinds_(1), degrees_(degrees(topology)) {
+    const auto& routes = topology.routes();
     std::map<std::pair<std::int64_t, std::pair<RouteClass, std::size_t>>, std::uint32_t> known;
     kind_of_.reserve(ranks_ * ranks_);
     for (std::size_t a = 0; a < ranks_; ++a) {
@@ -254,10 +256,8 @@ class Finder {
 
 }  // namespace
 
-RouteClass route_class(const Topology& topology, const Routes& routes, Rank from, Rank to) { return class_of(topology, routes.between(from, to)); }
+RouteClass route_class(const Topology& topology, Rank from, Rank to) { return class_of(topology, topology.routes().between(from, to)); }
 
-std::vector<IslandLevel> find_islands(const Topology& topology, const Routes& routes, double ratio) {
-  return Finder(topology, routes, ratio).levels();
-}
+std::vector<IslandLevel> find_islands(const Topology& topology, double ratio) { return Finder(topology, ratio).levels(); }
 
 }  // namespace p2plab

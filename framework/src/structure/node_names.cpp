@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/machine/islands.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
@@ -75,9 +76,9 @@ std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes
   return all_but.size() < text.size() ? all_but : text;
 }
 
-std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to) {
-  const auto path = routes.between(from, to);
-  const auto route = route_class(topology, routes, from, to);
+std::string route_word(const Topology& topology, Rank from, Rank to) {
+  const auto path = topology.routes().between(from, to);
+  const auto route = route_class(topology, from, to);
   const bool through_host = route == RouteClass::host || route == RouteClass::between_hosts;
   const auto& words = topology.sources().words;  // a machine's own description has the first word
   if (!words.empty() && !path.empty()) {

@@ -3,6 +3,7 @@
 
 #include "p2plab/machine/cuts.h"
 #include "p2plab/machine/islands.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
@@ -13,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 class Document {
  public:
-  Document(const Topology& topology, const Routes& routes) : topology_(topology), routes_(routes) {}
+  Document(const Topology& topology) : topology_(topology), routes_(topology.routes()) {}
 
   Json write() const {
     return {{"name", topology_.name()}, {"ranks", topology_.ranks()},   {"nodes", nodes()},         {"links", links()},
@@ -84,7 +85,7 @@ class Document {
         const auto path = routes_.between(Rank{a}, Rank{b});
         Seconds latency{0};
         for (const auto id : path) latency += topology_.link(id).latency;
-        kind.push_back(a == b ? "X" : route_word(topology_, routes_, Rank{a}, Rank{b}));
+        kind.push_back(a == b ? "X" : route_word(topology_, Rank{a}, Rank{b}));
         width.push_back(routes_.bottleneck(path).gbps());
         delay.push_back(microseconds(to_seconds(to_sim_time(latency))));
       }
@@ -106,7 +107,7 @@ class Document {
 
   Json islands() const {
     auto list = Json::array();
-    for (const auto& level : find_islands(topology_, routes_)) {
+    for (const auto& level : find_islands(topology_)) {
       auto parts = Json::array();
       for (const auto& island : level.islands) parts.push_back(names(island));
       list.push_back(
@@ -138,7 +139,7 @@ class Document {
 
   Json missing() const {
     auto list = Json::array();
-    for (const auto& [from, to] : unconnected_pairs(routes_, topology_.ranks())) list.push_back(Json::array({name(from), name(to)}));
+    for (const auto& [from, to] : unconnected_pairs(topology_)) list.push_back(Json::array({name(from), name(to)}));
     return list;
   }
 
@@ -148,8 +149,6 @@ class Document {
 
 }  // namespace
 
-std::string topology_json(const Topology& topology, const Routes& routes) {
-  return Document(topology, routes).write().dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string topology_json(const Topology& topology) { return Document(topology).write().dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 }  // namespace p2plab

@@ -9,6 +9,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/machine/cuts.h"
 #include "p2plab/machine/islands.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_view.h"
 #include "view/limits_text.h"
 
@@ -66,7 +67,7 @@ bool is_word(const std::string& word, std::string_view meaning) { return meaning
 
 class Text {
  public:
-  Text(const Topology& topology, const Routes& routes, const TextOptions& options) : topology_(topology), routes_(routes), options_(options) {}
+  Text(const Topology& topology, const TextOptions& options) : topology_(topology), routes_(topology.routes()), options_(options) {}
 
   std::string write() && {
     heading();
@@ -107,7 +108,7 @@ class Text {
 
   std::string cell(Rank from, Rank to) const {
     if (from == to) return "X";
-    const auto word = route_word(topology_, routes_, from, to);
+    const auto word = route_word(topology_, from, to);
     return word == "-" ? word : fmt::format("{} {:.4g}", word, routes_.bottleneck(routes_.between(from, to)).gbps());
   }
 
@@ -144,7 +145,7 @@ class Text {
     std::map<std::string, bool> seen;
     for (std::int64_t a = 0; a < topology_.ranks(); ++a) {
       for (std::int64_t b = 0; b < topology_.ranks(); ++b) {
-        if (a != b) seen[route_word(topology_, routes_, Rank{a}, Rank{b})] = true;
+        if (a != b) seen[route_word(topology_, Rank{a}, Rank{b})] = true;
       }
     }
     for (const auto& [word, meaning] : meanings) {
@@ -164,7 +165,7 @@ class Text {
         Seconds latency{0};
         for (const auto id : path) latency += topology_.link(id).latency;
         auto& [number, example] =
-            kinds[{route_word(topology_, routes_, Rank{a}, Rank{b}), -routes_.bottleneck(path).bytes_per_second(), to_sim_time(latency).count()}];
+            kinds[{route_word(topology_, Rank{a}, Rank{b}), -routes_.bottleneck(path).bytes_per_second(), to_sim_time(latency).count()}];
         if (number++ == 0) example = fmt::format("{} -> {}", name(Rank{a}), name(Rank{b}));
         ++pairs;
       }
@@ -226,7 +227,7 @@ class Text {
   }
 
   void islands() {
-    const auto levels = find_islands(topology_, routes_);
+    const auto levels = find_islands(topology_);
     text_ += "\nIslands, finest first\n";
     if (levels.empty()) line("  none: no parting of the GPUs has links inside at least twice as wide as the way out");
     for (std::size_t i = 0; i < levels.size(); ++i) {
@@ -270,7 +271,7 @@ class Text {
   }
 
   void missing() {
-    const auto pairs = unconnected_pairs(routes_, topology_.ranks());
+    const auto pairs = unconnected_pairs(topology_);
     if (pairs.empty()) return;
     std::map<Rank, std::vector<Rank>> from;
     for (const auto& [a, b] : pairs) from[a].push_back(b);
@@ -289,8 +290,6 @@ class Text {
 
 }  // namespace
 
-std::string topology_text(const Topology& topology, const Routes& routes, const TextOptions& options) {
-  return Text(topology, routes, options).write();
-}
+std::string topology_text(const Topology& topology, const TextOptions& options) { return Text(topology, options).write(); }
 
 }  // namespace p2plab

@@ -33,14 +33,12 @@ namespace {
 
 using runtime::Call;
 using runtime::ChosenPlan;
-using runtime::Machine;
 using enum CollectiveKind;
 
 class Tables final : public runtime::Chooser {
  public:
   struct Table {
     std::string path;
-    std::shared_ptr<const Machine> machine;
     TunedTable table;
     bool used = true;
   };
@@ -70,9 +68,7 @@ class Tables final : public runtime::Chooser {
         return bad("another table is for the same calls");
     }
     digest_.add(*text);
-    Routes routes(table->topology);
-    auto machine = std::make_shared<const Machine>(Machine{table->topology, std::move(routes)});
-    tables_.push_back({path, std::move(machine), *std::move(table)});
+    tables_.push_back({path, *std::move(table)});
     return {};
   }
 
@@ -87,7 +83,7 @@ class Tables final : public runtime::Chooser {
                      {"make one here by `p2plab tune --gpu`, or leave it out: there is a built-in tuning"}};
       }
       if (const auto open = not_compared(each.table, running); !open.empty()) notes.push_back(fmt::format("{}: not compared: {}", each.path, open));
-      each.used = !by_host || all_by_host(each.machine->topology, each.machine->routes);
+      each.used = !by_host || all_by_host(each.table.topology);
       if (!each.used)
         notes.push_back(fmt::format("{}: the table is not used: its plans go by peer access, and backend host goes through host memory", each.path));
     }
@@ -99,17 +95,16 @@ class Tables final : public runtime::Chooser {
     sockets_ = sockets;
   }
 
-  Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const override {
+  Result<ChosenPlan> choose(const Call& call, int ranks, const Topology& machine) const override {
     const auto payload = runtime::payload_of(call, ranks);
-    const bool by_host = std::ranges::any_of(machine->topology.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
-    if (const auto* its = table_of(call)) return in_slices(chosen_from(its->machine, its->table, payload.size()));
+    const bool by_host = std::ranges::any_of(machine.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
+    if (const auto* its = table_of(call)) return in_slices(chosen_from(its->table, payload.size()));
     std::optional<Error> first;
     const bool ordered = fixed_order_ && reduces(call.kind);
     for (const auto& variant : ordered ? variants_of_one_order(call, ranks) : variants(call, ranks, by_host)) {
       const auto* entry = planners_.find(variant.planner);
       expects(entry != nullptr);
-      auto plan = entry->make()->plan(machine->topology, runtime::collective_of(call, ranks),
-                                      {.routes = &machine->routes, .payload = payload, .parameters = variant.parameters});
+      auto plan = entry->make()->plan(machine, runtime::collective_of(call, ranks), {.payload = payload, .parameters = variant.parameters});
       if (plan && ordered) {
         if (auto kept = keeps_order(plan->schedule, false, members_in_order(plan->schedule.collective())); !kept) plan = std::move(kept).error();
       }
@@ -173,7 +168,7 @@ class Tables final : public runtime::Chooser {
   }
 
   // The last band and size that begin at or below this one, else the first.
-  static ChosenPlan chosen_from(const std::shared_ptr<const Machine>& machine, const TunedTable& table, Bytes size) {
+  static ChosenPlan chosen_from(const TunedTable& table, Bytes size) {
     const auto* band = &table.bands.front();
     for (const auto& each : table.bands) {
       if (each.sizes.front().size <= size) band = &each;
@@ -182,7 +177,7 @@ class Tables final : public runtime::Chooser {
     for (const auto& each : band->sizes) {
       if (each.size <= size) at = &each;
     }
-    return {machine, band->plan, at->tuning, expected_at(table, size)};
+    return {table.topology, band->plan, at->tuning, expected_at(table, size)};
   }
 
   // Times vary by so much without anything being wrong; between two of the table's sizes a time lies between theirs, and beyond them nothing is

@@ -44,7 +44,7 @@ Result<std::string> offer(const runtime::Engine& engine, const runtime::MachineL
     const runtime::Call call{.type = DataType::float16, .count = kib * 1024 / size_of(DataType::float16)};
     const auto chosen = (*chooser)->choose(call, ranks, machine);
     if (!chosen) return chosen.error();
-    if (const auto proved = verify(machine->topology, machine->routes, chosen->plan.schedule); !proved) return proved.error();
+    if (const auto proved = verify(machine, chosen->plan.schedule); !proved) return proved.error();
     plans.push_back(fmt::format("{} of {} KiB by {}", to_string(call.kind), kib, chosen->plan.planner));
   }
   return fmt::format("ranks {} can go on: {}, proved", fmt::join(left, ", "), fmt::join(plans, ", "));

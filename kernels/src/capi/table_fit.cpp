@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/machine/gpu_kind.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab::capi {
 
@@ -17,8 +18,8 @@ using runtime::device::Reach;
 
 enum class PathKind { nvlink, pcie, other, host, network };
 
-PathKind path_kind(const Topology& topology, const Routes& routes, Rank from, Rank to) {
-  const auto links = routes.between(from, to);
+PathKind path_kind(const Topology& topology, Rank from, Rank to) {
+  const auto links = topology.routes().between(from, to);
   const auto is = [&](LinkKind kind) { return [&topology, kind](LinkId link) { return topology.link(link).kind == kind; }; };
   if (std::ranges::any_of(links, is(LinkKind::network))) return PathKind::network;
   const auto by_host = [&](LinkId link) { return topology.node(topology.link(link).to).kind == NodeKind::host; };
@@ -81,13 +82,12 @@ std::string difference(const TunedTable& table, const RunningMachine& machine) {
     if (!wanted.empty() && model(wanted) != model(machine.gpus[r]))
       return fmt::format("the GPU of its rank {} is {}, here it is {}", r, wanted, machine.gpus[r]);
   }
-  const Routes routes(table.topology);
   for (std::size_t a = 0; a < machine.gpus.size(); ++a) {
     for (std::size_t b = 0; b < machine.gpus.size(); ++b) {
       if (a == b) continue;
       const Rank from{static_cast<std::int64_t>(a)};
       const Rank to{static_cast<std::int64_t>(b)};
-      const auto its = path_kind(table.topology, routes, from, to);
+      const auto its = path_kind(table.topology, from, to);
       const bool apart = !machine.servers.together(from, to);
       if (apart ? its != PathKind::network : !agree(its, machine.reach[a][b]))
         return fmt::format("between its ranks {} and {} there is {}, here {}", a, b, text_of(its),
@@ -105,10 +105,10 @@ std::string not_compared(const TunedTable& table, const RunningMachine& machine)
   return text;
 }
 
-bool all_by_host(const Topology& topology, const Routes& routes) {
+bool all_by_host(const Topology& topology) {
   for (int a = 0; a < topology.ranks(); ++a) {
     for (int b = 0; b < topology.ranks(); ++b) {
-      if (a != b && path_kind(topology, routes, Rank{a}, Rank{b}) != PathKind::host) return false;
+      if (a != b && path_kind(topology, Rank{a}, Rank{b}) != PathKind::host) return false;
     }
   }
   return true;

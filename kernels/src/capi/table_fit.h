@@ -17,6 +17,6 @@ std::string difference(const TunedTable& table, const runtime::RunningMachine& m
 std::string not_compared(const TunedTable& table, const runtime::RunningMachine& machine);
 
 /// Do all ranks of the table's machine touch each other's memory through the host's only?
-bool all_by_host(const Topology& topology, const Routes& routes);
+bool all_by_host(const Topology& topology);
 
 }  // namespace p2plab::capi

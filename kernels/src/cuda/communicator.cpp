@@ -139,7 +139,7 @@ Result<Communicator> Communicator::create(Session& session, int device, const Co
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
-  if (auto proved = check(*job.topology, *job.routes, *job.program); !proved) return std::move(proved).error();
+  if (auto proved = check(*job.topology, *job.program); !proved) return std::move(proved).error();
   return body_->prepare(job, use, buffers, shape);
 }
 

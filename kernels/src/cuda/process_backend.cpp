@@ -24,7 +24,7 @@ std::string obstacle(const Job& job, Rank rank, int ranks) {
   if (const auto limit = wait_limit(); !limit) return limit.error().message;
   if (job.program->ranks() != ranks) return fmt::format("the program has {} ranks, this job {} processes", job.program->ranks(), ranks);
   if (ranks > *count) return fmt::format("the program has {} ranks, this machine {} GPUs", ranks, *count);
-  const PeerAccess peer_access(*job.topology, *job.routes);
+  const PeerAccess peer_access(*job.topology);
   for (int other = 0; other < ranks; ++other) {
     const Rank peer{other};
     if (peer == rank || !(peer_access.connected(rank, peer) || peer_access.connected(peer, rank))) continue;
@@ -110,7 +110,7 @@ class Part {
 }  // namespace
 
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session) {
-  if (servers_of(*job.topology, *job.routes).count() > 1) {
+  if (servers_of(*job.topology).count() > 1) {
     if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session);
     return kept.stages->run(job, options);
   }

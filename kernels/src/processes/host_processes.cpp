@@ -98,7 +98,7 @@ class HostProcesses final : public Executor {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     expects(job.plan != nullptr && job.program != nullptr);
     const auto& program = *job.program;
-    if (job.topology != nullptr && servers_of(*job.topology, *job.routes).count() > 1) return stages_.run(job, options);
+    if (job.topology != nullptr && servers_of(*job.topology).count() > 1) return stages_.run(job, options);
     const auto limit = wait_limit();
     if (auto good = agree(session_, {.build = processes::build(),
                                      .digest = processes::digest(program, options),

@@ -32,7 +32,7 @@ class Chooser {
   /// Once, before anything is chosen for ranks on several servers: how many communicators carry large messages between them, and whether over
   /// sockets.
   virtual void carried_by(int carriers, bool sockets) = 0;
-  virtual Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const = 0;
+  virtual Result<ChosenPlan> choose(const Call& call, int ranks, const Topology& machine) const = 0;
   /// Why NCCL is to serve this call; empty: it is not.
   virtual std::string prefers_nccl(const Call& call, int ranks) const = 0;
   /// Of a call with an epilogue: are the plain call and a kernel for the rows faster than one program for both?
@@ -197,7 +197,7 @@ class Engine {
   Servers servers_;
   std::unique_ptr<Session> server_session_;  // of the ranks of this one's server; null: all are
   std::map<int, Side> here_;
-  std::shared_ptr<const Machine> machine_;
+  std::optional<Topology> machine_;
   std::optional<Communicator> communicator_;
   std::unique_ptr<GpuPrograms> maker_;
   std::unique_ptr<NcclCalls> nccl_;

@@ -111,7 +111,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
     wanted.insert(wanted.end(), programs.begin(), programs.end());
   }
   options_.prepare = std::move(wanted);
-  const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
+  const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, *machine_); };
   maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks, carriers_.get());
   const auto refused = [this](const Call& call, const Error& why) { say_refusal(call, why); };
   programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_,

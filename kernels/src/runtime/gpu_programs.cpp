@@ -53,8 +53,7 @@ class GpuProgram final : public ReadyProgram {
 
   Status prepare(Communicator& communicator, int most_blocks) {
     const KernelShape shape{.blocks = static_cast<std::uint32_t>(most_blocks)};
-    auto operation =
-        communicator.prepare({&chosen_.machine->topology, &chosen_.machine->routes, &chosen_.plan, &program_}, BufferUse::staged, {}, shape);
+    auto operation = communicator.prepare({&chosen_.machine, &chosen_.plan, &program_}, BufferUse::staged, {}, shape);
     if (!operation) return std::move(operation).error();
     operation_.emplace(*std::move(operation));
     return {};
@@ -108,7 +107,7 @@ class GpuProgram final : public ReadyProgram {
 // Has a rank's input and output in one memory, for the same program?
 bool runs_in_one_memory(const ChosenPlan& chosen, Program program) {
   program.in_place = true;
-  return static_cast<bool>(check(chosen.machine->topology, chosen.machine->routes, program));
+  return static_cast<bool>(check(chosen.machine, program));
 }
 
 // Blocks of a program by slices are its lanes, and copies of them; those by packets the kernels count.
@@ -131,14 +130,14 @@ struct Lowered {
 };
 Lowered lower_for_callers(int most_blocks, const ChosenPlan& chosen, const Payload& payload, const PeerAccess& peer_access, bool has_epilogue) {
   const auto& schedule = chosen.plan.schedule;
-  const auto& [topology, routes] = *chosen.machine;
-  const auto proof = verify(topology, routes, schedule);
+  const auto& topology = chosen.machine;
+  const auto proof = verify(topology, schedule);
   if (!proof) return {proof.error()};
   const auto tuning = chosen.tuning ? *chosen.tuning : staged_gpu_tuning(schedule, *proof, payload);
   auto program = lower_into(most_blocks, schedule, *proof, payload, tuning, peer_access);
   if (!program || has_epilogue) return {std::move(program)};
   if (runs_in_one_memory(chosen, *program)) return {std::move(program), true};
-  const auto one_memory = verify(topology, routes, schedule, {.in_place = true});
+  const auto one_memory = verify(topology, schedule, {.in_place = true});
   if (!one_memory) return {std::move(program)};
   auto either = lower_into(most_blocks, schedule, *one_memory, payload, tuning, peer_access, CallerMemory::either);
   if (!either || !runs_in_one_memory(chosen, *either)) return {std::move(program)};
@@ -155,7 +154,7 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     auto chosen = plans_(call);
     if (!chosen) return std::move(chosen).error();
     const auto payload = runtime::payload_of(call, ranks_);
-    const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
+    const PeerAccess peer_access(chosen->machine);
     auto [program, in_place] = lower_for_callers(most_blocks_, *chosen, payload, peer_access, call.epilogue.has_value());
     if (program && call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
     if (!program) return std::move(program).error();

@@ -6,22 +6,16 @@
 #include <memory>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/planner.h"
 #include "p2plab/run/communicator.h"
 #include "runtime/agreed_programs.h"
 
 namespace p2plab::runtime {
 
-/// A machine that plans are for, made once.
-struct Machine {
-  Topology topology;
-  Routes routes;
-};
-
 /// What runs a call: a plan, the machine it is for, and its form where that was tuned (else it is chosen by size). The same on all ranks.
 struct ChosenPlan {
-  std::shared_ptr<const Machine> machine;
+  Topology machine;
   Plan plan;
   std::optional<Tuning> tuning = std::nullopt;
   ExpectedTime expected = {};  // as a table says

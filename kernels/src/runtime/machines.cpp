@@ -24,14 +24,13 @@ Hub nvlink_hub() { return {{.name = "switch", .kind = NodeKind::nvswitch}, LinkK
 Hub pcie_hub() { return {{.name = "switch", .kind = NodeKind::pcie_switch}}; }
 Hub host_hub() { return {{.name = "host", .kind = NodeKind::host}}; }
 
-std::shared_ptr<const Machine> machine_of(Topology::Builder&& builder) {
+Topology machine_of(Topology::Builder&& builder) {
   auto topology = std::move(builder).build();
   expects(static_cast<bool>(topology));
-  Routes routes(*topology);
-  return std::make_shared<const Machine>(Machine{*std::move(topology), std::move(routes)});
+  return *std::move(topology);
 }
 
-std::shared_ptr<const Machine> around(const Hub& hub, int ranks) {
+Topology around(const Hub& hub, int ranks) {
   Topology::Builder builder("runtime");
   for (int r = 0; r < ranks; ++r) builder.add_node({.name = "gpu" + std::to_string(r)});
   const auto middle = builder.add_node(hub.node);
@@ -41,11 +40,11 @@ std::shared_ptr<const Machine> around(const Hub& hub, int ranks) {
 
 }  // namespace
 
-std::shared_ptr<const Machine> peer_machine(int ranks, bool nvlink) { return around(nvlink ? nvlink_hub() : pcie_hub(), ranks); }
+Topology peer_machine(int ranks, bool nvlink) { return around(nvlink ? nvlink_hub() : pcie_hub(), ranks); }
 
-std::shared_ptr<const Machine> host_machine(int ranks) { return around(host_hub(), ranks); }
+Topology host_machine(int ranks) { return around(host_hub(), ranks); }
 
-std::shared_ptr<const Machine> torn_machine(int ranks, const std::vector<std::pair<int, int>>& apart, bool nvlink) {
+Topology torn_machine(int ranks, const std::vector<std::pair<int, int>>& apart, bool nvlink) {
   const auto kind = nvlink ? LinkKind::nvlink : LinkKind::pcie;
   const auto rate = nvlink ? nvlink_rate : pcie_rate;
   Topology::Builder builder("runtime");
@@ -60,7 +59,7 @@ std::shared_ptr<const Machine> torn_machine(int ranks, const std::vector<std::pa
   return machine_of(std::move(builder));
 }
 
-std::shared_ptr<const Machine> network_machine(const Servers& servers, device::Reach inside) {
+Topology network_machine(const Servers& servers, device::Reach inside) {
   auto hub = inside == device::Reach::nvlink ? nvlink_hub() : inside == device::Reach::none ? host_hub() : pcie_hub();
   const auto kind_of_hub = hub.node.name;
   Topology::Builder builder("runtime");

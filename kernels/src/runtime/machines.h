@@ -2,7 +2,6 @@
 // Machines for plans, where all that matters is which way data goes.
 #pragma once
 
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -13,14 +12,14 @@
 namespace p2plab::runtime {
 
 /// GPUs that all reach each other's memory, by NVLink or otherwise.
-std::shared_ptr<const Machine> peer_machine(int ranks, bool nvlink);
+Topology peer_machine(int ranks, bool nvlink);
 /// GPUs that only reach the host's memory.
-std::shared_ptr<const Machine> host_machine(int ranks);
+Topology host_machine(int ranks);
 
 /// GPUs that all reach each other's memory but for these pairs, whose data goes through the host's.
-std::shared_ptr<const Machine> torn_machine(int ranks, const std::vector<std::pair<int, int>>& apart, bool nvlink);
+Topology torn_machine(int ranks, const std::vector<std::pair<int, int>>& apart, bool nvlink);
 
 /// Several servers behind a network, a NIC for each GPU; `inside`: how the GPUs of one server reach each other.
-std::shared_ptr<const Machine> network_machine(const Servers& servers, device::Reach inside);
+Topology network_machine(const Servers& servers, device::Reach inside);
 
 }  // namespace p2plab::runtime

@@ -28,7 +28,6 @@ Status StageRuns::make_workspace(const Job& job, int device) {
   auto topology = keep_gpus(*job.topology, mates());
   if (!topology) return std::move(topology).error();
   topology_.emplace(*std::move(topology));
-  routes_.emplace(*topology_);
   auto memory = device::allocate(device, workspaces_[rank_.index()].size);
   if (!memory) return std::move(memory).error();
   memory_ = *std::move(memory);
@@ -36,7 +35,7 @@ Status StageRuns::make_workspace(const Job& job, int device) {
 }
 
 Status StageRuns::prepare(const Job& job, Communicator& communicator, const KernelShape& shape) {
-  const PeerAccess peer_access(*topology_, *routes_);
+  const PeerAccess peer_access(*topology_);
   const auto wanted = stages::stage_tuning(job.program->tuning, cut_.servers, job.program->payload.size()).protocol;
   const auto protocol = wanted == Protocol::copy ? Protocol::simple : wanted;
   auto plain = shape;
@@ -48,7 +47,7 @@ Status StageRuns::prepare(const Job& job, Communicator& communicator, const Kern
     if (segment.lanes.empty()) continue;
     auto& made = stages_[s];
     made.program = std::make_unique<Program>(stages::for_server(segment, mates(), workspaces_, protocol, peer_access));
-    auto operation = communicator.prepare_segment({&*topology_, &*routes_, job.plan, made.program.get()}, buffers, plain);
+    auto operation = communicator.prepare_segment({&*topology_, job.plan, made.program.get()}, buffers, plain);
     if (!operation) return std::move(operation).error();
     made.operation.emplace(*std::move(operation));
   }

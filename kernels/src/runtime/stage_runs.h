@@ -58,7 +58,6 @@ class StageRuns {
   std::vector<stages::Workspace> workspaces_;
   std::shared_ptr<void> memory_;
   std::optional<Topology> topology_;  // of the mates alone
-  std::optional<Routes> routes_;
   std::vector<Stage> stages_;
 };
 

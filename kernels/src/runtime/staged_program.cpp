@@ -31,7 +31,7 @@ Result<std::unique_ptr<StagedProgram>> StagedProgram::create(const Call& call, i
   auto chosen = plans(call);
   if (!chosen) return std::move(chosen).error();
   std::unique_ptr<StagedProgram> made{new StagedProgram(call, ranks, carriers, *std::move(chosen))};
-  const auto slices = slices_of(call, servers_of(made->chosen_.machine->topology, made->chosen_.machine->routes), made->chosen_.slices);
+  const auto slices = slices_of(call, servers_of(made->chosen_.machine), made->chosen_.slices);
   const auto length = slices == 1 ? call.count : (call.count / slices / unit + 1) * unit;
   for (std::int64_t first = 0; first < call.count; first += length) {
     if (auto done = made->add_slice(first, std::min(length, call.count - first), rank, device, most_blocks); !done) return std::move(done).error();
@@ -44,21 +44,21 @@ Result<std::unique_ptr<StagedProgram>> StagedProgram::create(const Call& call, i
 }
 
 Status StagedProgram::add_slice(std::int64_t first, std::int64_t count, int rank, int device, int most_blocks) {
-  const auto& [topology, routes] = *chosen_.machine;
+  const auto& topology = chosen_.machine;
   const auto& schedule = chosen_.plan.schedule;
   auto part = call_;
   part.count = count;
   const auto payload = runtime::payload_of(part, ranks_);
-  const auto proof = verify(topology, routes, schedule);
+  const auto proof = verify(topology, schedule);
   if (!proof) return proof.error();
   Slice slice{.first = first, .count = count};
   slice.program.payload = payload;
   slice.program.tuning = chosen_.tuning ? *chosen_.tuning : staged_gpu_tuning(schedule, *proof, payload);
-  const auto tuning = stages::stage_tuning(slice.program.tuning, servers_of(topology, routes), payload.size());
+  const auto tuning = stages::stage_tuning(slice.program.tuning, servers_of(topology), payload.size());
   const int most = count < call_.count ? blocks_of_a_slice : 0;
   auto cut = cut_into(most_blocks > 0 && most > 0 ? std::min(most, most_blocks) : std::max(most, most_blocks), payload, tuning);
   if (!cut) return std::move(cut).error();
-  auto runs = StageRuns::create({&topology, &routes, &chosen_.plan, &slice.program}, *std::move(cut), Rank{rank}, device);
+  auto runs = StageRuns::create({&topology, &chosen_.plan, &slice.program}, *std::move(cut), Rank{rank}, device);
   if (!runs) return std::move(runs).error();
   slice.runs = *std::move(runs);
   for (auto* const order : {&slice.inside, &slice.across}) {
@@ -72,8 +72,8 @@ Status StagedProgram::add_slice(std::int64_t first, std::int64_t count, int rank
 
 // Blocks of segments by slices are their lanes, and copies of them; those by packets the kernels count (prepare).
 Result<SegmentedProgram> StagedProgram::cut_into(int most_blocks, const Payload& payload, Tuning tuning) const {
-  const auto& [topology, routes] = *chosen_.machine;
-  const auto cut_with = [&] { return cut_at_servers(topology, routes, chosen_.plan.schedule, payload, tuning, false); };
+  const auto& topology = chosen_.machine;
+  const auto cut_with = [&] { return cut_at_servers(topology, chosen_.plan.schedule, payload, tuning, false); };
   auto cut = cut_with();
   if (!cut || most_blocks == 0) return cut;
   int blocks = 0;
@@ -86,11 +86,11 @@ Result<SegmentedProgram> StagedProgram::cut_into(int most_blocks, const Payload&
 }
 
 Status StagedProgram::prepare(Communicator& communicator, int most_blocks) {
-  const auto& [topology, routes] = *chosen_.machine;
+  const auto& topology = chosen_.machine;
   const int most = slices_.size() == 1 ? most_blocks : most_blocks == 0 ? blocks_of_a_slice : std::min(most_blocks, blocks_of_a_slice);
   const KernelShape shape{.blocks = static_cast<std::uint32_t>(most)};
   for (const auto& slice : slices_) {
-    if (auto done = slice.runs->prepare({&topology, &routes, &chosen_.plan, &slice.program}, communicator, shape); !done) return done;
+    if (auto done = slice.runs->prepare({&topology, &chosen_.plan, &slice.program}, communicator, shape); !done) return done;
   }
   return {};
 }

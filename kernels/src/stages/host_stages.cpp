@@ -37,7 +37,7 @@ Result<SegmentedProgram> cut_of(const Job& job) {
   const auto& program = *job.program;
   if (job.plan->schedule.step_count() == 0 && !program.instructions.empty())
     return Error{ErrorCode::unsupported, "a program of a file runs on one server; over several a plan is cut"};
-  return cut_at_servers(*job.topology, *job.routes, job.plan->schedule, program.payload, program.tuning, program.in_place);
+  return cut_at_servers(*job.topology, job.plan->schedule, program.payload, program.tuning, program.in_place);
 }
 
 // What all segments have in common, with the memory of all stages.

@@ -10,6 +10,7 @@
 #include "compile/lane_dedup.h"
 #include "compile/resource_images.h"
 #include "compile/resource_paths.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {

@@ -173,7 +173,7 @@ struct Compiled {
 /// Else packets cost what slices do.
 bool says_what_packets_cost(const Profile& profile);
 
-/// Errors: as for `simulate`.
+/// Along these routes, which need not be the topology's own (SimOptions::routes_of). Errors: as for `simulate`.
 Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile);
 Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile);
 

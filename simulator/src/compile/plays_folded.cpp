@@ -6,10 +6,12 @@
 
 #include "compile/check_program.h"
 #include "compile/resource_images.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
-bool plays_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const RankImages& images, const Profile& profile) {
+bool plays_folded(const Topology& topology, const Schedule& schedule, const RankImages& images, const Profile& profile) {
+  const auto& routes = topology.routes();
   Compiled out;
   ResourcePaths machine(topology, profile, out);
   const auto links_of = [&](Rank executor, const Peer& peer) {

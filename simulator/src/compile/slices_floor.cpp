@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/layout.h"
 
@@ -17,9 +18,9 @@ constexpr float rounded_down = 0.999F;  // sums of single precision
 class Chains {
  public:
   // Input and output count as two places: where they are one, more steps have to wait.
-  Chains(const Topology& topology, const Routes& routes, const Schedule& schedule, const Profile& profile)
+  Chains(const Topology& topology, const Schedule& schedule, const Profile& profile)
       : topology_(topology),
-        routes_(routes),
+        routes_(topology.routes()),
         schedule_(schedule),
         flag_(static_cast<float>((profile.fence + profile.signal_peer).count())),
         loop_(static_cast<float>(profile.slice_cost.count())),
@@ -92,11 +93,11 @@ class Chains {
 
 }  // namespace
 
-Seconds slices_floor(const Topology& topology, const Routes& routes, const Schedule& schedule, const Payload& payload, const Profile& profile) {
+Seconds slices_floor(const Topology& topology, const Schedule& schedule, const Payload& payload, const Profile& profile) {
   const auto extents = cut(schedule, payload);
   const bool empty = std::ranges::any_of(extents, [](const ChunkExtent& extent) { return extent.count == 0; });
   if (empty || schedule.folding().folded() || schedule.ranks() > most_ranks) return Seconds{0};
-  return profile.launch + Seconds{rounded_down * Chains{topology, routes, schedule, profile}.longest()};
+  return profile.launch + Seconds{rounded_down * Chains{topology, schedule, profile}.longest()};
 }
 
 }  // namespace p2plab

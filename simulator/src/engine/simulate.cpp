@@ -172,15 +172,14 @@ Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t 
   return std::optional{std::move(result)};
 }
 
-Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                                    const SimOptions& options) {
+Result<SimResult> simulate_as_it_is(const Topology& topology, const Program& program, const Profile& profile, const SimOptions& options) {
   if (options.engine != SimEngine::events && (options.record || (options.steps && options.engine == SimEngine::path))) {
     return Error{ErrorCode::unsupported, "recordings and the times of steps need the engine 'events'"};
   }
   if (program.folded && (options.record || options.steps || options.engine == SimEngine::max_min || !options.late.empty()))
     return Error{ErrorCode::unsupported,
                  "recordings, the times of steps, fair shares and ranks that are late need a whole program; this one is folded"};
-  auto compiled = compile(topology, routes, program, profile);
+  auto compiled = compile(topology, (options.routes_of != nullptr ? *options.routes_of : topology).routes(), program, profile);
   if (!compiled) return std::move(compiled).error();
   if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options);
   auto alone = options;
@@ -242,20 +241,19 @@ std::string_view to_string(SimEngine engine) { return to_name(engine, std::span<
 
 Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine", name, std::span<const Named<SimEngine>>{engines}); }
 
-Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                           const SimOptions& options) {
+Result<SimResult> simulate(const Topology& topology, const Program& program, const Profile& profile, const SimOptions& options) {
   if (program.epilogue) {
     if (options.record) return Error{ErrorCode::unsupported, "recordings are of what moves data; this program has an epilogue"};
     auto plain = program;
     plain.epilogue = nullptr;
-    auto result = simulate(topology, routes, plain, profile, options);
+    auto result = simulate(topology, plain, profile, options);
     if (result) add_epilogue(*result, program, profile);
     return with_period(std::move(result));
   }
-  if (!program.packets) return with_period(simulate_as_it_is(topology, routes, program, profile, options));
+  if (!program.packets) return with_period(simulate_as_it_is(topology, program, profile, options));
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   const auto packets = std::make_shared<const Program>(packet_waves(program, threads_for(options)));
-  auto result = simulate_as_it_is(topology, routes, *packets, profile, options);
+  auto result = simulate_as_it_is(topology, *packets, profile, options);
   if (result && options.record) result->recording.packets = packets;
   return with_period(std::move(result));
 }

@@ -17,8 +17,8 @@ class Simulator final : public Executor {
   Clock clock() const override { return Clock::simulated; }
 
   Result<Measurement> run(const Job& job, const RunOptions&) const override {
-    expects(job.topology != nullptr && job.routes != nullptr && job.program != nullptr);
-    const auto result = simulate(*job.topology, *job.routes, *job.program, profile_, {.in_a_row = true});
+    expects(job.topology != nullptr && job.program != nullptr);
+    const auto result = simulate(*job.topology, *job.program, profile_, {.in_a_row = true});
     if (!result) return result.error();
     Measurement measurement;
     measurement.executor = "simulator";

@@ -61,15 +61,14 @@ TogetherResult collected(const Compiled& compiled, const Engine& engine, std::si
 
 }  // namespace
 
-Result<TogetherResult> simulate_together(const Topology& topology, const Routes& routes, std::span<const Program* const> programs,
-                                         const Profile& profile) {
+Result<TogetherResult> simulate_together(const Topology& topology, std::span<const Program* const> programs, const Profile& profile) {
   if (programs.empty()) return TogetherResult{};
   auto without_quirks = profile;  // they hang on what all programs do together
   without_quirks.quirks = {.minimum_transfer = profile.quirks.minimum_transfer};
   const auto without_models = without_switch_models(topology);
   std::vector<Compiled> all;
   for (const auto* program : programs) {
-    auto one = compiled_alone(without_models, routes, *program, without_quirks);
+    auto one = compiled_alone(without_models, topology.routes(), *program, without_quirks);
     if (!one) return std::move(one).error();
     all.push_back(*std::move(one));
   }

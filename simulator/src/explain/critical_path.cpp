@@ -288,9 +288,9 @@ class Walker {
 
 }  // namespace
 
-CriticalPath critical_path(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimResult& result) {
+CriticalPath critical_path(const Topology& topology, const Program& program, const Profile& profile, const SimResult& result) {
   const auto& ran = recorded(program, result.recording);
-  auto compiled = compile(topology, routes, ran, profile);
+  auto compiled = compile(topology, topology.routes(), ran, profile);
   expects(static_cast<bool>(compiled));
   return Walker{*compiled, ran, result}.run();
 }

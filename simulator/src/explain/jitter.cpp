@@ -60,22 +60,21 @@ Seconds rank_of_order(const std::vector<Seconds>& sorted, double part) {
 
 }  // namespace
 
-Result<JitterResult> simulate_jitter(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                                     const Spread& spread) {
+Result<JitterResult> simulate_jitter(const Topology& topology, const Program& program, const Profile& profile, const Spread& spread) {
   if (auto ok = check(spread); !ok) return std::move(ok).error();
-  const auto steady = simulate(topology, routes, program, profile);
+  const auto steady = simulate(topology, program, profile);
   if (!steady) return steady.error();
   Draws draws(spread.seed);
   std::vector<Seconds> times;
   Seconds sum{0};
   for (int s = 0; s < spread.samples; ++s) {
-    SimOptions options;
+    SimOptions options{.routes_of = &topology};
     for (int r = 0; r < topology.ranks(); ++r) {
       const bool late = spread.straggler.count() > 0 && draws.uniform() <= spread.straggler_chance;
       options.late.push_back(late ? to_sim_time(std::min(Seconds{1}, spread.straggler * draws.exponential())) : SimTime{0});
     }
     const auto machine = spread.link_jitter > 0 ? scale_links(topology, draw_factors(topology, spread.link_jitter, draws)) : topology;
-    const auto result = simulate(machine, routes, program, profile, options);
+    const auto result = simulate(machine, program, profile, options);
     if (!result) return result.error();
     times.push_back(to_seconds(result->makespan));
     sum += times.back();

@@ -17,11 +17,11 @@ constexpr double better = 1.1;
 
 class SensitivitySearch {
  public:
-  SensitivitySearch(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile)
-      : topology_(topology), routes_(routes), program_(program), profile_(profile) {}
+  SensitivitySearch(const Topology& topology, const Program& program, const Profile& profile)
+      : topology_(topology), program_(program), profile_(profile) {}
 
   Result<std::vector<Sensitivity>> run(const SensitivityOptions& options) {
-    auto base = simulate(topology_, routes_, program_, profile_);
+    auto base = simulate(topology_, program_, profile_);
     if (!base) return std::move(base).error();
     base_ = to_seconds(base->makespan);
     if (base_.count() <= 0) return std::vector<Sensitivity>{};
@@ -39,7 +39,7 @@ class SensitivitySearch {
 
   // Times the program on a changed machine and notes what that gained; `step` is by how much the parameter moved, 0 if there is no one parameter.
   Status note(std::string parameter, const Topology& topology, const Profile& profile, double step) {
-    auto result = simulate(topology, routes_, program_, profile);
+    auto result = simulate(topology, program_, profile, {.routes_of = &topology_});
     if (!result) return std::move(result).error();
     const auto gain = base_ - to_seconds(result->makespan);
     const auto pct = 100 * gain / base_;
@@ -107,7 +107,6 @@ class SensitivitySearch {
   }
 
   const Topology& topology_;
-  const Routes& routes_;
   const Program& program_;
   const Profile& profile_;
   Seconds base_{0};
@@ -116,9 +115,9 @@ class SensitivitySearch {
 
 }  // namespace
 
-Result<std::vector<Sensitivity>> sensitivities(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+Result<std::vector<Sensitivity>> sensitivities(const Topology& topology, const Program& program, const Profile& profile,
                                                const SensitivityOptions& options) {
-  return SensitivitySearch{topology, routes, program, profile}.run(options);
+  return SensitivitySearch{topology, program, profile}.run(options);
 }
 
 }  // namespace p2plab

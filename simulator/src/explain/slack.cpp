@@ -88,10 +88,9 @@ class SlackSearch {
 
 }  // namespace
 
-std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                                const SimResult& result) {
+std::vector<SimTime> step_slack(const Topology& topology, const Program& program, const Profile& profile, const SimResult& result) {
   const auto& ran = recorded(program, result.recording);
-  const auto compiled = compile(topology, routes, ran, profile);
+  const auto compiled = compile(topology, topology.routes(), ran, profile);
   expects(static_cast<bool>(compiled));
   return SlackSearch{*compiled, ran, result}.run();
 }

@@ -134,8 +134,7 @@ TEST(CallsInARow, OfBroadcastsArePredictedAsTwoH200sMeasuredThem) {
   for (std::size_t i = 0; i < measured.size(); ++i) {
     const Payload payload{.elements = std::int64_t{512} << i, .type = DataType::bfloat16};
     const auto plan = testing::plan_on(machine, "ring", make_collective(CollectiveKind::broadcast, 2), {}, {.payload = payload});
-    const Routes routes(machine);
-    const auto proof = *verify(machine, routes, plan->schedule);
+    const auto proof = *verify(machine, plan->schedule);
     const auto program = *lower(plan->schedule, proof, payload, {.protocol = payload.size() <= 64_KiB ? Protocol::ll : Protocol::ll128});
     const auto error = std::abs(microseconds(to_seconds(in_a_row(machine, program, profile).period)) / measured[i] - 1);
     sum += error;

@@ -176,7 +176,7 @@ TEST(SteadyState, MakesAChainOfMillionsOfSlicesCheap) {
 TEST(Engines, OfTheirOwnHaveNoRecording) {
   const auto machine = testing::line(2);
   const auto program = testing::lowered(machine, testing::chain(2), 1_KiB);
-  const auto result = simulate(machine, Routes{machine}, program, {}, {.engine = SimEngine::max_min, .record = true});
+  const auto result = simulate(machine, program, {}, {.engine = SimEngine::max_min, .record = true});
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().message, "recordings and the times of steps need the engine 'events'");
 }

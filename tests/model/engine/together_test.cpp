@@ -16,7 +16,7 @@ using testing::at_rate;
 using testing::one_us;
 
 TogetherResult together(const Topology& machine, std::vector<const Program*> programs, const Profile& profile = {}) {
-  auto result = simulate_together(machine, Routes{machine}, programs, profile);
+  auto result = simulate_together(machine, programs, profile);
   EXPECT_TRUE(result) << (result ? "" : result.error().message);
   return result ? *std::move(result) : TogetherResult{};
 }
@@ -76,7 +76,7 @@ TEST(Together, WhatIsWrongIsAnError) {
   auto program = testing::lowered(machine, testing::pairs(4, {{Rank{0}, Rank{2}}}), 1_MiB, {.slice = 64_KiB});
   program.tuning.protocol = Protocol::copy;
   const std::array programs{static_cast<const Program*>(&program)};
-  const auto refused = simulate_together(machine, Routes{machine}, programs, {});
+  const auto refused = simulate_together(machine, programs, {});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("copy engines"), std::string::npos);
 }

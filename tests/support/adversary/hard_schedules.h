@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/tuning.h"
 #include "p2plab/schedule/payload.h"
 #include "p2plab/schedule/schedule.h"

@@ -23,8 +23,8 @@ namespace p2plab::testing {
 class Emulation {
  public:
   Emulation(const Topology& machine, const Plan& plan, const Payload& payload, const Tuning& tuning, bool in_place)
-      : routes_(machine), peer_access_(machine, routes_), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
-    const auto proof = *verify(machine, routes_, plan.schedule, {.in_place = in_place});
+      : peer_access_(machine), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
+    const auto proof = *verify(machine, plan.schedule, {.in_place = in_place});
     program_ = *lower(plan.schedule, proof, payload, tuning, peer_access_);
     const auto n = program_.memory.size();
     addresses_.resize(n);
@@ -263,7 +263,6 @@ class Emulation {
     return static_cast<T>((element * 7 + rank * 13 + static_cast<std::int64_t>(block) * 5 + number * 3) % 19 - 6);
   }
 
-  Routes routes_;
   PeerAccess peer_access_;
   const Plan& plan_;
   Payload payload_;

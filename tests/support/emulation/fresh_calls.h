@@ -68,7 +68,6 @@ class FreshCalls {
   FreshCalls(const std::vector<int>& devices, const CallCase& which)
       : devices_(devices),
         machine_(*resolve_topology("hgx-h200:gpus=" + std::to_string(devices.size()))),
-        routes_(machine_),
         payload_{.elements = which.elements, .type = DataType::float16},
         use_(which.use),
         results_(devices.size()) {}
@@ -77,11 +76,10 @@ class FreshCalls {
     const auto planners = builtin_planners();
     const auto planner = planners.get("algorithm", which.planner);
     if (!planner) return planner.error();
-    auto plan = (*planner)->make()->plan(machine_, make_collective(which.kind, machine_.ranks()),
-                                         {.routes = &routes_, .payload = payload_, .parameters = {}});
+    auto plan = (*planner)->make()->plan(machine_, make_collective(which.kind, machine_.ranks()), {.payload = payload_, .parameters = {}});
     if (!plan) return plan.error();
     plan_ = std::make_unique<Plan>(*std::move(plan));
-    const auto proof = verify(machine_, routes_, plan_->schedule);
+    const auto proof = verify(machine_, plan_->schedule);
     if (!proof) return proof.error();
     auto program = lower(plan_->schedule, *proof, payload_, which.tuning);
     if (!program) return program.error();
@@ -94,7 +92,7 @@ class FreshCalls {
     buffers_ = std::make_unique<cuda::Buffers>(*std::move(buffers));
     addresses_ = buffers_->addresses();
     const auto named = use_ == BufferUse::registered ? std::span<const DeviceBuffers>{addresses_} : std::span<const DeviceBuffers>{};
-    auto operation = communicator.prepare({&machine_, &routes_, plan_.get(), program_.get()}, use_, named, which.shape);
+    auto operation = communicator.prepare({&machine_, plan_.get(), program_.get()}, use_, named, which.shape);
     if (!operation) return operation.error();
     operation_ = std::make_unique<Operation>(*std::move(operation));
     return make_findings();
@@ -153,7 +151,6 @@ class FreshCalls {
 
   std::vector<int> devices_;
   Topology machine_;
-  Routes routes_;
   Payload payload_;
   BufferUse use_;
   std::unique_ptr<Plan> plan_;

@@ -20,7 +20,7 @@ struct PlanEstimate {
   Seconds time(Bytes size) const;
 };
 
-PlanEstimate estimate(const Topology& topology, const Routes& routes, const Schedule& schedule);
+PlanEstimate estimate(const Topology& topology, const Schedule& schedule);
 
 /// The place of the least time for this size; of those that are as good, the first.
 std::size_t least_estimated(std::span<const PlanEstimate> estimates, Bytes size);

@@ -44,6 +44,6 @@ struct Frontier {
 
 /// The frontier of `collective` on `topology`, whose routes are `routes`. Exact to 8 members; beyond, where the integer programs are too large, as
 /// good as a quick search finds. Errors: those of `bound`; unsupported above 128 ranks.
-Result<Frontier> frontier(const Topology& topology, const Routes& routes, const Collective& collective, const FrontierOptions& options);
+Result<Frontier> frontier(const Topology& topology, const Collective& collective, const FrontierOptions& options);
 
 }  // namespace p2plab

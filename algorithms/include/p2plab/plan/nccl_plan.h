@@ -11,7 +11,6 @@ namespace p2plab {
 /// The plan of NCCL's rings, or (all_reduce only) of its trees: inside one server a chain along each ring, summed towards its head and handed back.
 /// Channels that NCCL duplicates are one ring here; the tuning's parts stand for them. Errors: unsupported, for other algorithms, for collectives
 /// that NCCL does not do by ring, and for trees over several servers; those of the contract.
-Result<Plan> nccl_plan(const Topology& topology, const Routes& routes, const Collective& collective, const nccl::Communicator& communicator,
-                       nccl::Algorithm algorithm);
+Result<Plan> nccl_plan(const Topology& topology, const Collective& collective, const nccl::Communicator& communicator, nccl::Algorithm algorithm);
 
 }  // namespace p2plab

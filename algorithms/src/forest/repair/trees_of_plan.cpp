@@ -7,6 +7,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/dependencies.h"
 
 namespace p2plab {
@@ -60,9 +61,9 @@ class Successors {
 
 class Reader {
  public:
-  Reader(const Topology& now, const Routes& routes, const PreviousPlan& previous)
+  Reader(const Topology& now, const PreviousPlan& previous)
       : now_(now),
-        routes_(routes),
+        routes_(now.routes()),
         schedule_(previous.schedule),
         own_base_(schedule_.folding().folded() ? std::optional{schedule_.base()} : std::nullopt),
         base_(own_base_ ? *own_base_ : schedule_),
@@ -172,6 +173,6 @@ class Reader {
 
 }  // namespace
 
-TreesOfPlan trees_of_plan(const Topology& now, const Routes& routes, const PreviousPlan& previous) { return Reader{now, routes, previous}.run(); }
+TreesOfPlan trees_of_plan(const Topology& now, const PreviousPlan& previous) { return Reader{now, previous}.run(); }
 
 }  // namespace p2plab

@@ -16,6 +16,6 @@ struct TreesOfPlan {
 
 /// Reads the trees off the steps of a plan, one for each chunk (for all_reduce two, in the same order). Data that went the machine's own way goes
 /// today's own way. What makes no tree is left out, so a plan of any kind, even a wrong one, may be given.
-TreesOfPlan trees_of_plan(const Topology& now, const Routes& routes, const PreviousPlan& previous);
+TreesOfPlan trees_of_plan(const Topology& now, const PreviousPlan& previous);
 
 }  // namespace p2plab

@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "p2plab/experiment/prediction.h"
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/peer_access.h"
 #include "p2plab/program/planner.h"
@@ -79,13 +78,11 @@ class Evaluator {
   explicit Evaluator(const Topology& topology, const Profile& profile = {}, const EvaluatorOptions& options = {});
 
   const Topology& topology() const&;
-  const Routes& routes() const&;
   const Profile& profile() const&;
   const EvaluatorOptions& options() const&;
   /// Whose memory the ranks reach: by it programs are lowered.
   const PeerAccess& peer_access() const&;
   const Topology& topology() && = delete;
-  const Routes& routes() && = delete;
   const Profile& profile() && = delete;
   const EvaluatorOptions& options() && = delete;
   const PeerAccess& peer_access() && = delete;

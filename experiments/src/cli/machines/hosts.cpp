@@ -9,8 +9,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "p2plab/machine/routes.h"
-
 namespace p2plab::cli {
 
 namespace {
@@ -100,7 +98,7 @@ std::string number_ranges(const std::vector<int>& numbers) {
 }
 
 Result<Hosts> hosts_of(const Topology& topology, const std::string& list) {
-  Hosts hosts{servers_of(topology, Routes(topology)), {}};
+  Hosts hosts{servers_of(topology), {}};
   const auto count = static_cast<std::size_t>(hosts.servers.count());
   if (!list.empty()) {
     auto names = names_in(list);

@@ -38,10 +38,10 @@ struct TopoArguments {
 // The machine in the format asked for; text if none is.
 std::string shown(const Topology& topology, const TopoArguments& arguments) {
   if (arguments.yaml) return write_topology(topology);
-  if (arguments.json) return topology_json(topology, Routes(topology));
+  if (arguments.json) return topology_json(topology);
   if (arguments.dot) return topology_dot(topology);
   if (arguments.svg) return topology_svg(topology);
-  return topology_text(topology, Routes(topology)) + sources_text(topology);
+  return topology_text(topology) + sources_text(topology);
 }
 
 Status print(const std::string& text, const std::string& out, Watch& watch) { return out.empty() ? watch.print(text) : watch.write(out, text); }
@@ -79,7 +79,7 @@ Status import(const TopoArguments& arguments, Watch& watch) {
   auto imported = load_as(arguments.format, arguments.topology.name, *answers);
   if (!imported) return std::move(imported).error();
   for (const auto& warning : imported->warnings) std::cerr << "warning: " << warning << '\n';
-  if (arguments.json) return print(topology_json(imported->topology, Routes(imported->topology)), arguments.out, watch);
+  if (arguments.json) return print(topology_json(imported->topology), arguments.out, watch);
   return print(write_topology(imported->topology), arguments.out, watch);
 }
 
@@ -157,7 +157,7 @@ std::string json_of(const Detected& detected) {
   const Json json{{"facts", std::move(facts)},
                   {"disagreements", detected.disagreements},
                   {"warnings", detected.warnings},
-                  {"topology", Json::parse(topology_json(detected.topology, Routes(detected.topology)), nullptr, false)}};
+                  {"topology", Json::parse(topology_json(detected.topology), nullptr, false)}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -182,7 +182,7 @@ class Judging {
 
 Bandwidth rate_of_links(const PairProbe& probe, const Topology& topology) {
   if (probe.access == PairAccess::flag || probe.access == PairAccess::atomics) return {};
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   std::vector<std::pair<Rank, Rank>> ways{{Rank{probe.from}, Rank{probe.to}}};
   if (probe.access == PairAccess::both_ways) ways.emplace_back(Rank{probe.to}, Rank{probe.from});
   if (probe.access == PairAccess::all_at_once) {

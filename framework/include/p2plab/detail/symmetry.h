@@ -29,8 +29,9 @@ std::vector<Automorphism> automorphism_generators(const Topology& topology, std:
 /// alike it has, as a rule, exactly one element for each GPU.
 std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks = {});
 
-/// Automorphisms that join GPUs into few orbits, found like those of `symmetry_group`, whose elements take memory by the square of the GPUs.
-std::vector<Automorphism> symmetry_generators(const Topology& topology, std::span<const std::int64_t> marks = {});
+/// Automorphisms that join GPUs into few orbits, found like those of `symmetry_group`, whose elements take memory by the square of the GPUs. Those
+/// without marks are the machine's: `topology.symmetries()`.
+std::vector<Automorphism> symmetry_generators(const Topology& topology, std::span<const std::int64_t> marks);
 
 /// The number of the orbit of each of `count` things that `images[g][i]` permutes; orbits count from 0 in order of their first member.
 std::vector<int> orbits(std::size_t count, const std::vector<const std::vector<std::int32_t>*>& images);

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -51,6 +50,6 @@ struct Asymmetry {
 std::vector<Asymmetry> asymmetries(const Topology& topology);
 
 /// Ordered pairs of ranks of which the first cannot reach the second without another GPU relaying.
-std::vector<std::pair<Rank, Rank>> unconnected_pairs(const Routes& routes, int ranks);
+std::vector<std::pair<Rank, Rank>> unconnected_pairs(const Topology& topology);
 
 }  // namespace p2plab

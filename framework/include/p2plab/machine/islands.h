@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -14,7 +13,7 @@ namespace p2plab {
 enum class RouteClass { fabric, pcie_switch, host, between_hosts, network, none };
 
 /// The class of the route between two different ranks; `none` if there is no route. `fabric` is NVLink, NVSwitch and other direct links.
-RouteClass route_class(const Topology& topology, const Routes& routes, Rank from, Rank to);
+RouteClass route_class(const Topology& topology, Rank from, Rank to);
 
 /// One way of parting the ranks. Islands may be of different sizes, single ranks included; ranks rise in each, islands rise by their first rank.
 struct IslandLevel {
@@ -28,6 +27,6 @@ struct IslandLevel {
 /// Found in two ways: ranks joined by routes at least `ratio` times as wide as any route between two groups; and ranks joined by near routes (one
 /// switch, one socket, one server), where the bandwidth out of each group, per rank, is at most 1/ratio of what its ranks can send. Empty where
 /// nothing parts the machine.
-std::vector<IslandLevel> find_islands(const Topology& topology, const Routes& routes, double ratio = 2.0);
+std::vector<IslandLevel> find_islands(const Topology& topology, double ratio = 2.0);
 
 }  // namespace p2plab

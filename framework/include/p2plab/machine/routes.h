@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which links a transfer between two end points takes when a schedule names no path of its own.
+// Which links a transfer between two end points takes when a schedule names no path of its own: `topology.routes()`.
 #pragma once
 
 #include <memory>
@@ -18,16 +18,15 @@ namespace p2plab {
 /// thread; of senders that the machine's symmetries carry onto each other once, if no path has an equal.
 class Routes {
  public:
-  explicit Routes(const Topology& topology);
+  ~Routes();
+  Routes(const Routes&) = delete;
+  Routes& operator=(const Routes&) = delete;
 
   /// Links from `from`'s GPU to `to`'s GPU in order; empty if there is no path or from == to.
-  std::span<const LinkId> between(Rank from, Rank to) const&;
-  std::span<const LinkId> between(Rank from, Rank to) && = delete;
+  std::span<const LinkId> between(Rank from, Rank to) const;
   /// Links from a GPU to the pinned host memory of `owner`, and back.
-  std::span<const LinkId> to_host(Rank from, Rank owner) const&;
-  std::span<const LinkId> from_host(Rank owner, Rank to) const&;
-  std::span<const LinkId> to_host(Rank from, Rank owner) && = delete;
-  std::span<const LinkId> from_host(Rank owner, Rank to) && = delete;
+  std::span<const LinkId> to_host(Rank from, Rank owner) const;
+  std::span<const LinkId> from_host(Rank owner, Rank to) const;
 
   /// Can data go from one GPU's memory to another's without passing through a third GPU? True for from == to.
   bool connected(Rank from, Rank to) const { return from == to || !between(from, to).empty(); }
@@ -38,8 +37,12 @@ class Routes {
   Bandwidth bottleneck(std::span<const LinkId> path) const;
 
  private:
+  friend class Topology;
+  // Looked for in `topology`, which does not own its data: that holds the routes.
+  explicit Routes(const Topology& topology);
+
   class Table;
-  std::shared_ptr<const Table> table_;
+  std::unique_ptr<const Table> table_;
 };
 
 }  // namespace p2plab

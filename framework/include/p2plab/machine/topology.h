@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine's links as a directed multigraph. Fixed after building; copies share their data.
+// A machine: its links as a directed multigraph, what limits them, and what follows from that. Fixed after building; copies share it all.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,9 @@
 #include "p2plab/base/units.h"
 
 namespace p2plab {
+
+class Routes;         // routes.h
+struct Automorphism;  // detail/symmetry.h
 
 /// What a vertex is. GPUs hold data and never forward; everything else forwards and holds none (a host holds pinned memory).
 enum class NodeKind { gpu, nvswitch, pcie_switch, host, nic, network_switch };
@@ -107,7 +110,8 @@ struct MachineSources {
   std::vector<std::string> words = {};  // as its description joins two ranks, row by row ("NODE", "NV12"); empty if it has no words
 };
 
-/// An immutable machine. Ranks are its gpu nodes in order of appearance.
+/// An immutable machine. Ranks are its gpu nodes in order of appearance. What takes long to find out of it (routes, symmetries, fingerprint) is made
+/// when it is first asked for, by any thread, once for all copies.
 class Topology {
  public:
   class Builder;
@@ -124,6 +128,18 @@ class Topology {
   std::span<const MachineLimit> limits() && = delete;
   /// "gpu0 -> sw0", "group root0", "egress of gpu3", "ingress of gpu3", "root complex of host0", "host memory".
   std::string name_of(const MachineLimit& limit) const;
+
+  /// The paths that data takes where a schedule names none.
+  const Routes& routes() const&;
+  const Routes& routes() && = delete;
+  /// How it maps onto itself: automorphisms that join GPUs into few orbits, as symmetry_generators finds them.
+  const std::vector<Automorphism>& symmetries() const&;
+  const std::vector<Automorphism>& symmetries() && = delete;
+  /// A hash of all that `same_machine` compares: 16 hexadecimal digits, for messages and to find damaged files. Different machines may share one, so
+  /// whether a plan is for a machine is for `same_machine` to say.
+  const std::string& fingerprint() const&;
+  const std::string& fingerprint() && = delete;
+
   const std::string& name() && = delete;
   const MachineSources& sources() && = delete;
   std::span<const Node> nodes() && = delete;
@@ -149,6 +165,10 @@ class Topology {
 
  private:
   struct Data;
+  struct OnDemand;
+  OnDemand& on_demand() const;
+  // For what the machine holds itself, which would else keep it alive for ever.
+  Topology unowned() const;
   explicit Topology(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
   std::shared_ptr<const Data> data_;
 };

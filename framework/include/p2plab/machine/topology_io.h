@@ -26,4 +26,7 @@ std::optional<Topology> read_topology(const ConfigValue& map);
 /// are each other's reverse are written as one `between`. Node names must be valid UTF-8.
 std::string write_topology(const Topology& topology);
 
+/// Are the two equal in everything but their names and where their numbers come from?
+bool same_machine(const Topology& a, const Topology& b);
+
 }  // namespace p2plab

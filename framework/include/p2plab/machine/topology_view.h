@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -19,11 +18,11 @@ struct TextOptions {
 
 /// What `p2plab topo show` prints: the matrix of routes between GPUs (kind and GB/s), switches and hosts, what each GPU can send and receive, islands
 /// by level, the bottleneck cut in words, links that differ by direction, and pairs without a route. Ends with a newline.
-std::string topology_text(const Topology& topology, const Routes& routes, const TextOptions& options = {});
+std::string topology_text(const Topology& topology, const TextOptions& options = {});
 
 /// The same as JSON, for scripts. Keys: name, ranks, nodes, links, groups, matrix {gpus, kind, bandwidth_gbps, latency_us}, degrees, islands,
 /// bottleneck_cut, asymmetries, unconnected. Bandwidths in GB/s (1e9 bytes per second), latencies in microseconds, nodes by name.
-std::string topology_json(const Topology& topology, const Routes& routes);
+std::string topology_json(const Topology& topology);
 
 /// Where the machine's numbers come from, one a line, and then the questions that its description leaves open, with the answer's key; empty for a
 /// machine that says its own numbers.
@@ -47,6 +46,6 @@ std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes
 /// The word for a route in the matrix, near to nvidia-smi's: NV (NVLink and NVSwitch only), DIR (other direct links and switches), PIX (one PCIe
 /// switch), PXB (several), PHB (a host), SYS (the link between hosts), NET (a network), "-" (no route without relaying through a GPU). Where the
 /// machine's description has words of its own ("NODE", "NV12", "XGMI"), they are printed.
-std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to);
+std::string route_word(const Topology& topology, Rank from, Rank to);
 
 }  // namespace p2plab

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 
@@ -93,7 +92,7 @@ struct SearchOptions {
   bool peers_over_hosts = true;
   bool amd_cpu = false;  // of several servers: NCCL counts 2 us a hop for its network thread, not 1, and LL's bandwidth anew
 };
-Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options = {});
+Result<Communicator> search(const Topology& topology, const SearchOptions& options = {});
 
 /// Rings through all GPUs with `speed` GB/s each on links of which NCCL counts `share` of the bandwidth: depth first with backtracking, as NCCL's,
 /// at most `budget` moves. `nvlink_only` keeps to GPU links and NVSwitches; with `wide_sockets` links between sockets hold up nothing. The orders
@@ -106,6 +105,6 @@ struct RingSearch {
   int most = 32;
   int budget = 1 << 14;
 };
-std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes& routes, const RingSearch& search);
+std::vector<std::vector<Rank>> find_rings(const Topology& topology, const RingSearch& search);
 
 }  // namespace p2plab::nccl

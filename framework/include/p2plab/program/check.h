@@ -12,7 +12,7 @@
 
 #include <cstddef>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/program/packet_program.h"
 #include "p2plab/program/program.h"
@@ -50,12 +50,11 @@ class ProgramProof {
 /// If it runs as packets (Program::packets), the same of these: see check_packets.
 /// Slices are compared by arithmetic on ranges, so that time depends on the number of instructions, not on the payload.
 /// Error verification_failed names lane, instruction, step, ranks and bytes, and what is missing.
-Result<ProgramProof> check(const Topology& topology, const Routes& routes, const Program& program);
+Result<ProgramProof> check(const Topology& topology, const Program& program);
 
 /// The same of a folded program (lower_folded) of `schedule`, which `proof` proves: its base is proved so, and each of its instructions is compared
 /// with the base's.
-Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof,
-                                  const Program& program);
+Result<ProgramProof> check_folded(const Topology& topology, const Schedule& schedule, const Proof& proof, const Program& program);
 
 /// The same of `packets`, by which `program` is to run on GPUs with this peer access: the items of each rank run in order, packet by packet and
 /// otherwise unordered (threads take packets as they come; a line of LL128 is one), and a landing slot is read when its message has arrived. Beside
@@ -65,7 +64,6 @@ Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes
 Result<ProgramProof> check_packets(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets);
 
 /// `lower`, and `check` of what came out: the way to a program that is to run, or to be exported, or simulated as proved.
-Result<Program> lower_checked(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof, const Payload& payload,
-                              const Tuning& tuning);
+Result<Program> lower_checked(const Topology& topology, const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning);
 
 }  // namespace p2plab

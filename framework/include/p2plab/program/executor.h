@@ -45,7 +45,6 @@ struct RunOptions {
 /// What is to be run: all views of values that the caller keeps alive during `run`.
 struct Job {
   const Topology* topology = nullptr;
-  const Routes* routes = nullptr;
   const Plan* plan = nullptr;
   const Program* program = nullptr;
 };

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/program.h"
 
 namespace p2plab {
@@ -16,7 +16,7 @@ class PeerAccess {
   PeerAccess() = default;
   /// Ranks reach each other over routes that pass no host, or only hosts that forward peer accesses, and over a network. Over another host data takes
   /// two steps: into its memory, and out of it.
-  PeerAccess(const Topology& topology, const Routes& routes);
+  explicit PeerAccess(const Topology& topology);
   /// `reaches[a * ranks + b]`: may a read and write the memory of b? `whole_lines`: do all accesses deliver lines of 128 bytes whole?
   PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_lines);
 

@@ -34,11 +34,4 @@ Result<PlanFile> read_plan(std::string_view text, const std::string& filename);
 /// The same from a file of at most 1 GiB.
 Result<PlanFile> load_plan(const std::string& path);
 
-/// Are the two equal in everything but their names and where their numbers come from?
-bool same_machine(const Topology& a, const Topology& b);
-
-/// A hash of all that `same_machine` compares: 16 hexadecimal digits, for messages and to find damaged files. Different machines may share one, so
-/// whether a plan is for a machine is for `same_machine` to say.
-std::string fingerprint(const Topology& topology);
-
 }  // namespace p2plab

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "p2plab/base/registry.h"
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/payload.h"
 #include "p2plab/schedule/schedule.h"
@@ -55,8 +55,6 @@ struct PreviousPlan {
 
 /// What a planner may use beside topology and collective.
 struct PlanContext {
-  /// Routes of the topology; never null.
-  const Routes* routes = nullptr;
   /// The payload the plan is for; planners with several variants choose by it.
   Payload payload = {};
   /// The plan must be right when input and output share memory.

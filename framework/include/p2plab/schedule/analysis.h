@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
@@ -16,9 +16,9 @@ struct LinkLoads {
 };
 
 /// Loads of all remote reads and writes, along explicit routes or the topology's own.
-LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule);
+LinkLoads link_loads(const Topology& topology, const Schedule& schedule);
 /// No more than those: of a folded schedule only what begins or ends at one of its representatives (rank_images.h), of others all.
-LinkLoads least_link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule);
+LinkLoads least_link_loads(const Topology& topology, const Schedule& schedule);
 
 /// The resource that limits large messages, and what it allows.
 struct Bottleneck {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/schedule/rank_images.h"
 
 namespace p2plab {
@@ -50,7 +50,7 @@ class Proof {
 /// Of a folded schedule the base is proved so, and of each image that it keeps apart from the others, that its chunks' blocks have the base's senders
 /// and receivers where the image moves them, and that every rank reaches there what it needs: so all images are proved, as if step by step.
 /// Error code verification_failed; the message names the step, the location, what was expected and what was found.
-Result<Proof> verify(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options = {});
+Result<Proof> verify(const Topology& topology, const Schedule& schedule, const VerifyOptions& options = {});
 
 /// "rank 3 scratch[5]", as used in messages.
 std::string describe(const Location& location);

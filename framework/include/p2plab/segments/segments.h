@@ -48,7 +48,7 @@ struct SegmentedProgram {
 /// slice. The segments and groups are parts of that program. That together they do what the collective promises is shown by `check` of one program
 /// that has the segments' own waits and, beyond them, only orders that whoever runs stages promises: each of these is looked at.
 /// Errors: those of `verify`, `lower` and `check`.
-Result<SegmentedProgram> cut_at_servers(const Topology& topology, const Routes& routes, const Schedule& schedule, const Payload& payload,
-                                        const Tuning& tuning, bool in_place);
+Result<SegmentedProgram> cut_at_servers(const Topology& topology, const Schedule& schedule, const Payload& payload, const Tuning& tuning,
+                                        bool in_place);
 
 }  // namespace p2plab

@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -18,6 +17,6 @@ struct Servers {
 };
 
 /// Ranks that some chain of routes joins without a network are of one server.
-Servers servers_of(const Topology& topology, const Routes& routes);
+Servers servers_of(const Topology& topology);
 
 }  // namespace p2plab

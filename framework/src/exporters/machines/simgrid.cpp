@@ -18,7 +18,7 @@ void put(pugi::xml_node node, const char* name, const std::string& value) { node
 
 class PlatformWriter {
  public:
-  explicit PlatformWriter(const Topology& topology) : topology_(topology), routes_(topology) {
+  explicit PlatformWriter(const Topology& topology) : topology_(topology), routes_(topology.routes()) {
     document_.append_child(pugi::node_doctype).set_value("platform SYSTEM \"https://simgrid.org/simgrid.dtd\"");
     auto platform = document_.append_child("platform");
     put(platform, "version", "4.1");
@@ -81,7 +81,7 @@ class PlatformWriter {
   }
 
   const Topology& topology_;
-  Routes routes_;
+  const Routes& routes_;
   pugi::xml_document document_;
   pugi::xml_node zone_;
   std::map<std::size_t, std::vector<std::string>> limits_;  // by link: what a transfer over it shares
@@ -90,7 +90,7 @@ class PlatformWriter {
 class SimGrid final : public Exporter {
  public:
   Status supports(const ExportJob& job) const override {
-    const Routes routes(*job.topology);
+    const auto& routes = job.topology->routes();
     for (int from = 0; from < job.topology->ranks(); ++from) {
       for (int to = 0; to < job.topology->ranks(); ++to) {
         if (!routes.connected(Rank{from}, Rank{to}))

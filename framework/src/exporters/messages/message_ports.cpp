@@ -5,9 +5,11 @@
 #include <set>
 #include <vector>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
-MessagePorts::MessagePorts(const Topology& topology) : topology_(topology), routes_(topology) {
+MessagePorts::MessagePorts(const Topology& topology) : topology_(topology), routes_(topology.routes()) {
   std::set<std::pair<NodeId, NodeId>> joined;  // a switch before the GPUs at it, so that it gets one number at all of them
   for (const auto& link : topology.links()) {
     const auto from = topology.rank_of(link.from);

@@ -27,7 +27,7 @@ class MessagePorts {
 
  private:
   Topology topology_;
-  Routes routes_;
+  const Routes& routes_;
   std::map<std::pair<NodeId, NodeId>, std::int32_t> ports_;  // of a GPU towards a neighbour
   int count_ = 1;
 };

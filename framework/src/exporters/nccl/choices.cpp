@@ -36,7 +36,7 @@ Result<NcclChoice> nccl_choice(const ExportJob& job) {
   const bool tree = planner == "tree" || planner == "nccl_tree";
   if (!ring && !tree) return not_nccls(fmt::format("{} is none of its algorithms; ring and tree are", planner));
   if (tree && collective.kind != all_reduce) return not_nccls(fmt::format("it has no tree for {}", to_string(collective.kind)));
-  const auto servers = servers_of(*job.topology);
+  const auto servers = server_by_rank(*job.topology);
   return NcclChoice{.collective = name->second,
                     .algorithm = ring ? "ring" : "tree",
                     .protocol = protocol_of(job.program->tuning.protocol),

@@ -9,6 +9,7 @@
 #include "exporters/nccl/rings.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/base/registry.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
@@ -43,7 +44,7 @@ void add_choice(EnvText& env, const NcclChoice& choice, const ExportJob& job) {
 }
 
 void add_machine(EnvText& env, const ExportJob& job) {
-  const Routes routes(*job.topology);
+  const auto& routes = job.topology->routes();
   const auto& program = *job.program;
   std::ptrdiff_t hosts = 0;  // the most that peers of the plan are apart
   const auto host = [&](LinkId link) { return job.topology->node(job.topology->link(link).to).kind == NodeKind::host; };

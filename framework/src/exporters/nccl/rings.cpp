@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
@@ -104,7 +105,7 @@ std::string type_of(const Topology& topology, std::span<const LinkId> path) {
 }
 
 void measure(const Topology& topology, NcclRings& rings) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   const std::vector<std::string> worse{"NVL", "PIX", "PXB", "PHB", "SYS"};
   std::map<LinkId, int> uses;
   rings.type = worse.front();
@@ -128,7 +129,7 @@ void measure(const Topology& topology, NcclRings& rings) {
 
 }  // namespace
 
-std::vector<int> servers_of(const Topology& topology) {
+std::vector<int> server_by_rank(const Topology& topology) {
   std::vector<std::size_t> group(topology.nodes().size());
   std::iota(group.begin(), group.end(), std::size_t{0});
   const auto root = [&](std::size_t node) {
@@ -152,7 +153,7 @@ Result<NcclRings> nccl_rings(const Topology& topology, const Plan& plan) {
   const auto ranks = schedule.ranks();
   if (ranks < 2) return no_graph("one GPU has no ring");
   if (static_cast<int>(schedule.collective().members.size()) != ranks) return no_graph("all GPUs must take part");
-  const auto servers = servers_of(topology);
+  const auto servers = server_by_rank(topology);
   if (std::ranges::any_of(servers, [](int server) { return server > 0; })) {
     return no_graph(fmt::format("the machine has {} servers; between them NCCL chooses networks itself", *std::ranges::max_element(servers) + 1));
   }

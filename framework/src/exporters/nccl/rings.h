@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/planner.h"
 
 namespace p2plab {
@@ -23,6 +23,6 @@ struct NcclRings {
 Result<NcclRings> nccl_rings(const Topology& topology, const Plan& plan);
 
 /// The server of each rank, from 0: ranks that are joined without a network.
-std::vector<int> servers_of(const Topology& topology);
+std::vector<int> server_by_rank(const Topology& topology);
 
 }  // namespace p2plab

@@ -18,7 +18,7 @@ namespace p2plab::cuda {
 
 GpuRun::GpuRun(const Job& job, const RunBuffers& buffers, DeviceSet& device_set)
     : program_(*job.program),
-      peer_access_(*job.topology, *job.routes),
+      peer_access_(*job.topology),
       device_set_(device_set),
       share_(device_set.ranks_per_gpu() * buffers.at_once),
       deadline_(buffers.deadline),
@@ -43,7 +43,7 @@ Result<std::unique_ptr<GpuRun>> GpuRun::create(const Job& job, const RunBuffers&
   if (!deadline) return deadline.error();
   auto buffers = given;
   buffers.deadline = *deadline;
-  if (auto follows = follows_hardware(*job.program, *job.topology, *job.routes); !follows) return std::move(follows).error();
+  if (auto follows = follows_hardware(*job.program, *job.topology); !follows) return std::move(follows).error();
   std::unique_ptr<GpuRun> run;
   if (job.program->packets) {
     run = std::make_unique<PacketRun>(job, buffers, shape, kernels, device_set);

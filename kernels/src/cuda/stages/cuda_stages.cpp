@@ -82,9 +82,9 @@ Status CudaStages::join(const Servers& servers) {
 
 Result<Measurement> CudaStages::run(const Job& job, const RunOptions& options) {
   const auto& program = *job.program;
-  const auto servers = servers_of(*job.topology, *job.routes);
+  const auto servers = servers_of(*job.topology);
   const auto tuning = stages::stage_tuning(program.tuning, servers, program.payload.size());
-  auto cut = cut_at_servers(*job.topology, *job.routes, job.plan->schedule, program.payload, tuning, program.in_place);
+  auto cut = cut_at_servers(*job.topology, job.plan->schedule, program.payload, tuning, program.in_place);
   const Offer mine{.build = processes::build(),
                    .digest = processes::digest(program, options),
                    .obstacle = obstacle(job, session_, cut ? Status{} : Status{cut.error()})};

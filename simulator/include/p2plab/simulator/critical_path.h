@@ -39,12 +39,11 @@ struct CriticalPath {
 
 /// The chain of events that ended last, walked back from the last slice: each moment is put down to what the slice at hand was waiting for or
 /// busy with. `result` must hold the recording of this program on this machine at these costs.
-CriticalPath critical_path(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimResult& result);
+CriticalPath critical_path(const Topology& topology, const Program& program, const Profile& profile, const SimResult& result);
 
 /// By StepId: how much later the step's last slice could end without delaying the end of all, were every other slice to take as long as it did
 /// (thread blocks' order and waits count; who is served when on a link does not). Steps without work have all of the makespan.
-std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                                const SimResult& result);
+std::vector<SimTime> step_slack(const Topology& topology, const Program& program, const Profile& profile, const SimResult& result);
 
 /// The resource on which the path spent most of its time (served, queued, on the way), and that time; -1 if none.
 struct PathResource {

@@ -5,7 +5,6 @@
 #include <functional>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/program/program.h"
 
 namespace p2plab {

@@ -25,7 +25,7 @@ struct SensitivityOptions {
 
 /// Ranked by gain, largest first; ties by name. Link pairs that carried nothing and profile numbers that cost nothing are left out. Errors: those
 /// of `simulate`.
-Result<std::vector<Sensitivity>> sensitivities(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+Result<std::vector<Sensitivity>> sensitivities(const Topology& topology, const Program& program, const Profile& profile,
                                                const SensitivityOptions& options = {});
 
 /// What varies from call to call. Draws are independent and come from `seed` alone.
@@ -49,7 +49,6 @@ struct JitterResult {
 };
 
 /// Errors: a spread below zero or not finite, samples not from 1 to 1,000,000; those of `simulate`.
-Result<JitterResult> simulate_jitter(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                                     const Spread& spread);
+Result<JitterResult> simulate_jitter(const Topology& topology, const Program& program, const Profile& profile, const Spread& spread);
 
 }  // namespace p2plab

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/program.h"
 #include "p2plab/simulator/pattern.h"
@@ -32,6 +31,8 @@ struct SimOptions {
   bool in_a_row = false;            // fill SimResult::period
   int multiprocessors = 0;          // by packets: so many of each GPU have the program's threads; 0: all
   std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
+  // The machine as it was, where rates moved and data keeps its ways; null: the topology's own routes.
+  const Topology* routes_of = nullptr;
 };
 
 /// What a link (or another resource) had to do.
@@ -100,12 +101,11 @@ struct SimResult {
   Recording recording;            // if asked for
 };
 
-/// Runs `program` on `topology`, whose routes are `routes`, at the costs of `profile`. Same arguments, same result.
+/// Runs `program` on `topology` at the costs of `profile`. Same arguments, same result.
 /// Errors: invalid_input (a program that is inconsistent, made for another machine, or in which lanes wait for each other in a circle;
 /// transfers without a path; an impossible profile), unsupported (a time beyond 26 days, more than 2^31 slices, a recording of an epilogue). A result
 /// below its own bound is our own bug and is reported as one.
-Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
-                           const SimOptions& options = {});
+Result<SimResult> simulate(const Topology& topology, const Program& program, const Profile& profile, const SimOptions& options = {});
 
 /// The same for a pattern of any number of ranks, whose program is never written out. `path_of` gives the links from one GPU to another.
 /// Errors: also steps or a recording asked for.

@@ -22,7 +22,6 @@ struct TogetherResult {
 
 /// Plays all `programs` at once: each as `simulate` plays it, in thread blocks of its own, and transfers of all of them in turn at every link that
 /// they share. A rank may take part in several. Errors: as of `simulate`; unsupported (an epilogue, copy engines).
-Result<TogetherResult> simulate_together(const Topology& topology, const Routes& routes, std::span<const Program* const> programs,
-                                         const Profile& profile);
+Result<TogetherResult> simulate_together(const Topology& topology, std::span<const Program* const> programs, const Profile& profile);
 
 }  // namespace p2plab

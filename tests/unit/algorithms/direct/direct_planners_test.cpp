@@ -25,7 +25,7 @@ Costs costs(int n, const std::string& planner, CollectiveKind kind, const Parame
   const auto topology = testing::one_switch(n);
   const auto plan = plan_on(topology, planner, kind, parameters);
   if (!plan) return {};
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule).per_link;
+  const auto loads = link_loads(topology, plan->schedule).per_link;
   return {rounds(plan->schedule), std::ranges::max(loads), std::ranges::min(loads)};
 }
 
@@ -106,7 +106,7 @@ TEST(TwoShot, BroadcastAndReduceMoveOnePayloadOverTheRootsPort) {
     const auto plan = plan_on(topology, "two_shot", kind);
     ASSERT_TRUE(plan);
     EXPECT_EQ(rounds(plan->schedule), 2);
-    const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+    const auto loads = link_loads(topology, plan->schedule);
     EXPECT_NEAR(sent(loads, 0) + received(loads, 0), kind == broadcast ? 1 : 2, 1e-12);
     EXPECT_NEAR(std::ranges::max(loads.per_link), 1, 1e-12);
   }
@@ -171,7 +171,7 @@ TEST(DirectPlanners, SilentMembersSendNothingAndStillReceive) {
   collective.silent = {Rank{1}, Rank{2}};
   const auto plan = plan_on(topology, "one_shot", collective, {{"mode", "push"}});
   ASSERT_TRUE(plan);
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   EXPECT_EQ(sent(loads, 1), 0);
   EXPECT_EQ(sent(loads, 2), 0);
   EXPECT_EQ(received(loads, 1), 2);
@@ -184,7 +184,7 @@ TEST(DirectPlanners, UnevenSharesAreMovedAsTheyAre) {
   for (const auto* planner : {"bruck", "two_shot", "pairwise", "one_shot"}) {
     const auto plan = plan_on(topology, planner, collective);
     ASSERT_TRUE(plan) << planner;
-    const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+    const auto loads = link_loads(topology, plan->schedule);
     EXPECT_NEAR(received(loads, 0), 7.0 / 8, 1e-12) << planner;
     EXPECT_NEAR(received(loads, 2), 3.0 / 8, 1e-12) << planner;
   }

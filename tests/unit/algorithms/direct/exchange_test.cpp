@@ -28,7 +28,7 @@ Result<Plan> listed(const Topology& machine, const char* planner, const Collecti
 
 // But for where things lie in scratch: each image has slots of its own.
 Program lowered(const Topology& machine, const Schedule& schedule) {
-  const auto proof = verify(machine, Routes(machine), schedule);
+  const auto proof = verify(machine, schedule);
   EXPECT_TRUE(proof);
   auto program = *lower(schedule, *proof, {.elements = 100'003}, {});
   for (auto& operand : program.operands) operand.offset = operand.buffer == Buffer::scratch ? 0 : operand.offset;
@@ -79,8 +79,7 @@ TEST(FoldedExchange, OneShotGivesEachPairTheSameStep) {
     const auto list = testing::plan_on(machine, "one_shot", collective, {{"mode", mode}});
     EXPECT_FALSE(list->schedule.folding().folded());
     EXPECT_EQ(plan->schedule.step_count(), list->schedule.step_count());
-    const Routes routes(machine);
-    EXPECT_EQ(link_loads(machine, routes, plan->schedule).per_link, link_loads(machine, routes, list->schedule).per_link);
+    EXPECT_EQ(link_loads(machine, plan->schedule).per_link, link_loads(machine, list->schedule).per_link);
   }
 }
 
@@ -96,9 +95,8 @@ TEST(FoldedExchange, FlowSendsAlongTheSamePathsAsItsList) {
     testing::expect_as_listed(machine, plan->schedule, {1021});
     EXPECT_EQ(plan->schedule.step_count(), list->schedule.step_count());
     EXPECT_EQ(plan->reason, list->reason);
-    const Routes routes(machine);
-    const auto loads = link_loads(machine, routes, plan->schedule).per_link;
-    const auto same = link_loads(machine, routes, list->schedule).per_link;
+    const auto loads = link_loads(machine, plan->schedule).per_link;
+    const auto same = link_loads(machine, list->schedule).per_link;
     for (std::size_t l = 0; l < loads.size(); ++l) EXPECT_NEAR(loads[l], same[l], 1e-12);
   }
 }
@@ -118,7 +116,7 @@ TEST(FoldedExchange, LeavesUnevenIslandsAndSilentMembersUnfolded) {
       ASSERT_TRUE(plan) << describe(plan.error());
       const bool by_places_alone = collective.members.size() == 10 && planner == std::string_view{"pairwise"};
       EXPECT_EQ(plan->schedule.folding().folded(), by_places_alone) << planner;
-      EXPECT_TRUE(verify(machine, Routes(machine), plan->schedule)) << planner;
+      EXPECT_TRUE(verify(machine, plan->schedule)) << planner;
     }
   }
 }
@@ -150,7 +148,7 @@ TEST(HierarchicalExchange, TalksToItsIslandAndToThosePlacedLikeItself) {
   }
   EXPECT_EQ(peers, (std::set<std::int32_t>{1, 4, 6, 7, 9}));
   // Each rail carries what its rank's island has for the two others: 4 blocks for each of 4 ranks each, of 12 of a payload.
-  const auto loads = link_loads(machine, Routes{machine}, plan->schedule);
+  const auto loads = link_loads(machine, plan->schedule);
   for (const auto id : machine.out_links(*machine.find_node("net"))) EXPECT_NEAR(loads.per_link[id.index()], 8.0 / 12, 1e-12);
 }
 

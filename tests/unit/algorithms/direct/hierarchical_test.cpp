@@ -13,7 +13,7 @@ using testing::plan_on;
 
 // Payloads over the busiest GPU's PCIe port, in the busier direction.
 double port_load(const Topology& topology, const Plan& plan) {
-  const auto loads = link_loads(topology, Routes{topology}, plan.schedule);
+  const auto loads = link_loads(topology, plan.schedule);
   double most = 0;
   for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
     if (topology.links()[l].kind == LinkKind::pcie) most = std::max(most, loads.per_link[l]);
@@ -37,7 +37,7 @@ TEST(Hierarchical, TakesTwoRoundsPerLevelWithDirectExchanges) {
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 4);
   // Each NIC carries its rail's quarter of the payload, 2 * 3/4 times.
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_DOUBLE_EQ(loads.per_link[id.index()], 1.5 / 4);
 }
 
@@ -54,7 +54,7 @@ TEST(Hierarchical, AlongTwoTreesTakesTwiceTheirHeightAndNoMoreBytesThanTheBoundF
   EXPECT_EQ(rounds(plan->schedule), 2 + 2 * 3);  // 8 in-order places hang 3 deep
   EXPECT_EQ(plan->schedule.chunks().size(), 4 * 2U);
   // Of a rail's quarter each tree has half: an inner island sends it up once and down twice, a leaf up once.
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_LE(loads.per_link[id.index()], 2.0 / 4 + 1e-12);
 }
 
@@ -77,7 +77,7 @@ TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
   const auto topology = testing::servers(2, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_DOUBLE_EQ(loads.per_link[id.index()], 1.0 / 8);
 }
 
@@ -86,7 +86,7 @@ TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
   for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
     const auto plan = plan_on(topology, "hierarchical", kind);
     ASSERT_TRUE(plan);
-    const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+    const auto loads = link_loads(topology, plan->schedule);
     double crossing = 0;
     for (const auto id : topology.out_links(*topology.find_node("net"))) {
       EXPECT_LE(loads.per_link[id.index()], 0.25);

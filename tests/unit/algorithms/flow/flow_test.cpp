@@ -17,10 +17,9 @@ namespace {
 
 // The bandwidth that the plan's link loads allow, over the bound's.
 double optimality(const Topology& machine, const Plan& plan) {
-  const Routes routes(machine);
   const auto best = bound(machine, plan.schedule.collective());
   EXPECT_TRUE(best);
-  return bottleneck(machine, link_loads(machine, routes, plan.schedule)).algbw_gbps() / best->algbw_gbps();
+  return bottleneck(machine, link_loads(machine, plan.schedule)).algbw_gbps() / best->algbw_gbps();
 }
 
 TEST(Flow, IsWithinTwoPercentOfTheBoundOnEveryReferenceMachine) {
@@ -39,7 +38,7 @@ TEST(Flow, ATorusIsFilledInBothDimensions) {
   const auto machine = *make_preset("torus", {{"dims", "5x5"}});
   const auto plan = testing::plan_on(machine, "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
-  EXPECT_NEAR(bottleneck(machine, link_loads(machine, Routes{machine}, plan->schedule)).algbw_gbps(), 50 / 0.6, 1e-3);
+  EXPECT_NEAR(bottleneck(machine, link_loads(machine, plan->schedule)).algbw_gbps(), 50 / 0.6, 1e-3);
 }
 
 TEST(Flow, OneSwitchIsOneRound) {
@@ -68,7 +67,7 @@ TEST(Flow, GatherScatterAndPairsReachTheBound) {
     ASSERT_TRUE(plan) << describe(plan.error());
     EXPECT_NEAR(optimality(machine, *plan), 1, 1e-6) << to_string(kind);
     if (kind == CollectiveKind::send_receive) continue;
-    EXPECT_NEAR(bottleneck(machine, link_loads(machine, Routes{machine}, plan->schedule)).algbw_gbps(), 150.0 * 8 / 7, 1e-3) << to_string(kind);
+    EXPECT_NEAR(bottleneck(machine, link_loads(machine, plan->schedule)).algbw_gbps(), 150.0 * 8 / 7, 1e-3) << to_string(kind);
   }
 }
 
@@ -125,7 +124,6 @@ Topology on_two_networks() {
 // Rank 1's GPU has 16 GB/s for its own data; what passes from network to network needs them, too, unless it rests in its host's memory.
 TEST(Flow, SaysThatHostMemoryCouldPassOnFromNetworkToNetwork) {
   const auto machine = on_two_networks();
-  const Routes routes(machine);
   const auto collective = make_collective(CollectiveKind::send_receive, 3);
   const auto best = bound(machine, collective);
   ASSERT_TRUE(best && best->attained);
@@ -142,8 +140,8 @@ TEST(Flow, SaysThatHostMemoryCouldPassOnFromNetworkToNetwork) {
   by_hand.copy(Rank{2}, input(Rank{2}, ChunkId{2}), host(Rank{1}, 0));
   by_hand.copy(Rank{0}, host(Rank{1}, 0), output(Rank{0}, ChunkId{2}));
   const auto schedule = *std::move(by_hand).build();
-  ASSERT_TRUE(verify(machine, routes, schedule));
-  EXPECT_NEAR(bottleneck(machine, link_loads(machine, routes, schedule)).algbw_gbps(), best->algbw_gbps(), 1e-9);
+  ASSERT_TRUE(verify(machine, schedule));
+  EXPECT_NEAR(bottleneck(machine, link_loads(machine, schedule)).algbw_gbps(), best->algbw_gbps(), 1e-9);
 }
 
 // Plan files hold weights below 2^31; shares times the linear program's fractions may be more, and wrapped around.

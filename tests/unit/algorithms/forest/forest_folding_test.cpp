@@ -60,9 +60,8 @@ TEST(FoldedForest, IsThePlanThatItWouldListStepByStep) {
       EXPECT_EQ(plan->schedule.step_count(), list->schedule.step_count());
       EXPECT_EQ(rounds(plan->schedule), rounds(list->schedule));
       EXPECT_EQ(plan->reason, list->reason);
-      const Routes routes(machine);
-      EXPECT_DOUBLE_EQ(bottleneck(machine, link_loads(machine, routes, plan->schedule)).seconds_per_byte,
-                       bottleneck(machine, link_loads(machine, routes, list->schedule)).seconds_per_byte);
+      EXPECT_DOUBLE_EQ(bottleneck(machine, link_loads(machine, plan->schedule)).seconds_per_byte,
+                       bottleneck(machine, link_loads(machine, list->schedule)).seconds_per_byte);
     }
   }
   EXPECT_EQ(named, 3);
@@ -113,12 +112,11 @@ std::vector<std::vector<LinkId>> links_of(const TreeList& list) {
 
 TEST(FoldedForest, RepairReadsTheSameTreesOffIt) {
   for (const auto& machine : {*resolve_topology("torus:dims=4x4"), uneven_ring(5)}) {
-    const Routes routes(machine);
     for (const auto kind : folded_kinds) {
       const auto plan = *folded(machine, kind);
       const auto list = *testing::ScheduleEdit(plan.schedule).rebuilt();
-      const auto from_folded = trees_of_plan(machine, routes, {machine, plan.schedule});
-      const auto from_list = trees_of_plan(machine, routes, {machine, list});
+      const auto from_folded = trees_of_plan(machine, {machine, plan.schedule});
+      const auto from_list = trees_of_plan(machine, {machine, list});
       EXPECT_EQ(links_of(from_folded.in), links_of(from_list.in));
       EXPECT_EQ(links_of(from_folded.out), links_of(from_list.out));
     }
@@ -157,8 +155,7 @@ TEST(FoldedForest, PlansOnRandomSymmetricMachinesAreAsGood) {
     ASSERT_TRUE(plan && list) << trial << (plan ? "" : describe(plan.error()));
     if (!plan->schedule.folding().folded()) continue;
     ++folds;
-    const Routes routes(machine);
-    const auto seconds = [&](const Plan& made) { return bottleneck(machine, link_loads(machine, routes, made.schedule)).seconds_per_byte; };
+    const auto seconds = [&](const Plan& made) { return bottleneck(machine, link_loads(machine, made.schedule)).seconds_per_byte; };
     EXPECT_NEAR(seconds(*plan) / seconds(*list), 1, 1e-9) << trial;
     EXPECT_EQ(plan->schedule.step_count(), list->schedule.step_count()) << trial;
   }

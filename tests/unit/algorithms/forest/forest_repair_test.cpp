@@ -16,7 +16,7 @@ namespace {
 double reached(const Topology& machine, const Collective& collective, const Schedule& schedule) {
   const auto best = bound(machine, collective);
   EXPECT_TRUE(best);
-  return bottleneck(machine, link_loads(machine, Routes{machine}, schedule)).algbw_gbps() / best->algbw_gbps();
+  return bottleneck(machine, link_loads(machine, schedule)).algbw_gbps() / best->algbw_gbps();
 }
 
 // The plan of `planner` on `before`, repaired by forest on what is left.

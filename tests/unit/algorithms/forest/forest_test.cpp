@@ -26,10 +26,9 @@ Topology star(int gpus) {
 
 // The bandwidth that the plan's link loads allow, over the bound's.
 double optimality(const Topology& machine, const Collective& collective, const Schedule& schedule) {
-  const Routes routes(machine);
   const auto best = bound(machine, collective);
   EXPECT_TRUE(best);
-  return bottleneck(machine, link_loads(machine, routes, schedule)).algbw_gbps() / best->algbw_gbps();
+  return bottleneck(machine, link_loads(machine, schedule)).algbw_gbps() / best->algbw_gbps();
 }
 
 // Simulated without latencies the plan takes at most 1 % more than the bound, each tree in as many slices and each step on a lane of its own. Slices
@@ -189,7 +188,7 @@ TEST(Forest, GpusOutsideAGroupRelayInTheTreesThatTheySuit) {
     for (const int r : ranks) collective.members.emplace_back(r);
     const auto plan = testing::plan_on(machine, "forest", collective);
     EXPECT_TRUE(plan) << describe(plan.error());
-    return bottleneck(machine, link_loads(machine, Routes{machine}, plan->schedule)).algbw_gbps();
+    return bottleneck(machine, link_loads(machine, plan->schedule)).algbw_gbps();
   };
   EXPECT_NEAR(group(CollectiveKind::all_gather, {0, 5}), 300, 1e-4);
   EXPECT_NEAR(group(CollectiveKind::reduce_scatter, {0, 5, 7}), 225, 1e-4);

@@ -30,15 +30,14 @@ double chunk_share(CollectiveKind kind, int members, int chunks) {
 
 // Every point proved by the verifier, in no more steps than it says, and with no more bytes on any link than its rounds carry.
 Frontier checked_frontier(const Topology& topology, CollectiveKind kind, const FrontierOptions& options = {}) {
-  const Routes routes(topology);
   const auto collective = make_collective(kind, topology.ranks());
-  auto found = frontier(topology, routes, collective, options);
+  auto found = frontier(topology, collective, options);
   EXPECT_TRUE(found) << describe(found.error());
   for (const auto& point : found->points) {
-    const auto proof = verify(topology, routes, point.plan.schedule);
+    const auto proof = verify(topology, point.plan.schedule);
     EXPECT_TRUE(proof) << describe(proof.error());
     EXPECT_LE(rounds(point.plan.schedule), point.steps);
-    const auto busiest = bottleneck(topology, link_loads(topology, routes, point.plan.schedule)).seconds_per_byte;
+    const auto busiest = bottleneck(topology, link_loads(topology, point.plan.schedule)).seconds_per_byte;
     const double carried = chunk_share(kind, topology.ranks(), point.chunks) * point.rounds / static_cast<double>(found->unit.bytes_per_second());
     EXPECT_LE(busiest, carried * (1 + 1e-9)) << point.chunks << ',' << point.steps << ',' << point.rounds;
   }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/analysis.h"
 #include "ring/least_time.h"
 #include "ring/search.h"
@@ -21,9 +22,8 @@ using testing::plan_on;
 double rings_of(const Topology& topology) {
   const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
   if (!plan) return 0;
-  const Routes routes(topology);
   const double n = topology.ranks();
-  return bottleneck(topology, link_loads(topology, routes, plan->schedule)).algbw_gbps() / 25 * 2 * (n - 1) / n;
+  return bottleneck(topology, link_loads(topology, plan->schedule)).algbw_gbps() / 25 * 2 * (n - 1) / n;
 }
 
 TEST(Ring, PacksTheKnownNumbersOfRingsOnTheFirstGpusOfADgx1P100) {
@@ -60,13 +60,13 @@ TEST(Ring, SaysThatFiveGpusOfADgx1HaveNoRingAndWhy) {
 TEST(Ring, TakesAtLeastTheLatencyOfASpanningTreeOnceEachWay) {
   for (const auto* network : {"flat", "rail"}) {  // between rails there are no routes, so no hops
     const auto topology = *make_preset("dgx-a100", {{"nodes", "2"}, {"network", network}});
-    const Routes routes(topology);
+    const auto& routes = topology.routes();
     const auto latency = [&](int to) {
       Seconds sum{0};
       for (const auto link : routes.between(Rank{0}, Rank{to})) sum += topology.link(link).latency;
       return sum.count();
     };
-    const auto least = [&](CollectiveKind kind) { return least_time_around(topology, routes, make_collective(kind, 16)); };
+    const auto least = [&](CollectiveKind kind) { return least_time_around(topology, make_collective(kind, 16)); };
     const double once = 14 * latency(1) + latency(8);
     EXPECT_NEAR(least(CollectiveKind::all_gather)->count(), once, 1e-12) << network;
     EXPECT_NEAR(least(CollectiveKind::all_reduce)->count(), 2 * once, 1e-12) << network;
@@ -77,10 +77,9 @@ TEST(Ring, TakesAtLeastTheLatencyOfASpanningTreeOnceEachWay) {
 // Along one ring what 8 members send to the k-th server on crosses k networks, along two rings half as many, rounded up; each server has 8 NICs.
 TEST(Ring, TakesAtLeastAsLongForAllToAllAsItsCrossingsOfTheNetwork) {
   const auto topology = *make_preset("dgx-a100", {{"nodes", "5"}});
-  const Routes routes(topology);
   const auto collective = make_collective(CollectiveKind::all_to_all, 40);
   for (const auto& [rings, crossings] : {std::pair{std::size_t{1}, 1 + 2 + 3 + 4}, std::pair{std::size_t{2}, 1 + 1 + 2 + 2}}) {
-    const auto least = least_time_around(topology, routes, collective, {rings, 1000});
+    const auto least = least_time_around(topology, collective, {rings, 1000});
     ASSERT_TRUE(least);
     EXPECT_NEAR(least->count(), 8 * 8 * crossings * 1000 / (8 * 25e9), 1e-15);
   }
@@ -92,24 +91,23 @@ TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
     const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
     ASSERT_TRUE(plan);
     EXPECT_EQ(rounds(plan->schedule), 2 * (n - 1));
-    for (const auto load : link_loads(topology, Routes{topology}, plan->schedule).per_link) EXPECT_NEAR(load, 2.0 * (n - 1) / n, 1e-12);
+    for (const auto load : link_loads(topology, plan->schedule).per_link) EXPECT_NEAR(load, 2.0 * (n - 1) / n, 1e-12);
   }
 }
 
 TEST(Ring, HalvesTakeNMinusOneRoundsAndChainsCarryThePayloadOnce) {
   const auto topology = testing::one_switch(6);
-  const Routes routes(topology);
   for (const auto kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
     const auto plan = plan_on(topology, "ring", kind);
     ASSERT_TRUE(plan);
     EXPECT_EQ(rounds(plan->schedule), 5);
-    for (const auto load : link_loads(topology, routes, plan->schedule).per_link) EXPECT_NEAR(load, 5.0 / 6, 1e-12);
+    for (const auto load : link_loads(topology, plan->schedule).per_link) EXPECT_NEAR(load, 5.0 / 6, 1e-12);
   }
   for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
     const auto plan = plan_on(topology, "ring", kind);
     ASSERT_TRUE(plan);
     EXPECT_EQ(rounds(plan->schedule), 5);
-    EXPECT_NEAR(bottleneck(topology, link_loads(topology, routes, plan->schedule)).algbw_gbps(), 100, 1e-9);
+    EXPECT_NEAR(bottleneck(topology, link_loads(topology, plan->schedule)).algbw_gbps(), 100, 1e-9);
   }
 }
 
@@ -120,8 +118,7 @@ TEST(Ring, CrossesEachNicOncePerRingAndUsesAllRails) {
     ASSERT_TRUE(plan);
     // All NICs at 50 GB/s each carry one of `size` rings.
     const double n = 2 * size;
-    EXPECT_NEAR(bottleneck(topology, link_loads(topology, Routes{topology}, plan->schedule)).algbw_gbps(), size * 50 * n / (2 * (n - 1)), 1e-6)
-        << size;
+    EXPECT_NEAR(bottleneck(topology, link_loads(topology, plan->schedule)).algbw_gbps(), size * 50 * n / (2 * (n - 1)), 1e-6) << size;
   }
 }
 
@@ -130,7 +127,7 @@ TEST(Ring, StaysInsideIslandsAsLongAsItCanAndIsOneRingOnPcie) {
   const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
   ASSERT_TRUE(plan);
   // One crossing into each pair and one out of it: 2 * 7/8 payloads over the port.
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   for (std::size_t l = 0; l < loads.per_link.size(); ++l) EXPECT_TRUE(loads.per_link[l] == 0 || std::abs(loads.per_link[l] - 1.75) < 1e-12);
   EXPECT_EQ(plan->schedule.chunks().size(), 8U);
 }
@@ -157,8 +154,8 @@ TEST(Ring, FindsRingsOfLargeMeshesToriAndHypercubes) {
     ASSERT_TRUE(topology) << describe(topology.error());
     std::vector<Rank> all;
     for (int r = 0; r < topology->ranks(); ++r) all.push_back(Rank{r});
-    const Routes routes(*topology);
-    const auto rings = find_rings(*topology, routes, all, {.most = 1});
+    const auto& routes = topology->routes();
+    const auto rings = find_rings(*topology, all, {.most = 1});
     ASSERT_TRUE(rings) << topology->name() << ": " << describe(rings.error());
     auto order = rings->front().order;
     for (std::size_t i = 0; i < order.size(); ++i) EXPECT_EQ(routes.between(order[i], order[(i + 1) % order.size()]).size(), 1U) << topology->name();

@@ -11,9 +11,7 @@ namespace {
 
 using testing::plan_on;
 
-double algbw(const Topology& topology, const Plan& plan) {
-  return bottleneck(topology, link_loads(topology, Routes{topology}, plan.schedule)).algbw_gbps();
-}
+double algbw(const Topology& topology, const Plan& plan) { return bottleneck(topology, link_loads(topology, plan.schedule)).algbw_gbps(); }
 
 TEST(Tree, ABinaryTreeOfSevenHasHeightTwoAndAllReduceTakesTwiceThat) {
   const auto topology = testing::one_switch(7);
@@ -32,7 +30,7 @@ TEST(Tree, TwoTreesLoadEveryMemberWithAtMostTwoPayloadsInLogarithmicallyManyRoun
     const auto topology = testing::one_switch(n);
     const auto plan = plan_on(topology, "tree", CollectiveKind::all_reduce, {{"trees", "2"}});
     ASSERT_TRUE(plan) << n;
-    for (const auto load : link_loads(topology, Routes{topology}, plan->schedule).per_link) EXPECT_LE(load, 2 + 1e-12) << n;
+    for (const auto load : link_loads(topology, plan->schedule).per_link) EXPECT_LE(load, 2 + 1e-12) << n;
     int log = 0;
     while ((1 << log) < n) ++log;
     EXPECT_LE(rounds(plan->schedule), 2 * (log + 1)) << n;
@@ -53,7 +51,7 @@ TEST(Tree, UsesOnlyTheWidestLinksThatSpan) {
   const auto topology = testing::dgx1(5, true, true);
   const auto plan = plan_on(topology, "tree", CollectiveKind::all_reduce);
   ASSERT_TRUE(plan);
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
     EXPECT_TRUE(topology.links()[l].kind != LinkKind::pcie || loads.per_link[l] == 0) << l;
   }
@@ -64,7 +62,7 @@ TEST(Tree, CrossesTheNetworkOncePerBoxAndDirection) {
   const auto topology = testing::servers(4, 8);
   const auto plan = plan_on(topology, "tree", CollectiveKind::broadcast, {{"trees", "1"}, {"arity", "2"}});
   ASSERT_TRUE(plan);
-  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  const auto loads = link_loads(topology, plan->schedule);
   double crossings = 0;
   for (const auto id : topology.out_links(*topology.find_node("net"))) crossings += loads.per_link[id.index()];
   EXPECT_NEAR(crossings, 3, 1e-9);
@@ -96,7 +94,7 @@ TEST(Tree, AllGatherAndReduceScatterSendEachBlockOverEveryEdgeOnce) {
     ASSERT_TRUE(plan);
     EXPECT_EQ(rounds(plan->schedule), 4);
     double sum = 0;
-    for (const auto load : link_loads(topology, Routes{topology}, plan->schedule).per_link) sum += load;
+    for (const auto load : link_loads(topology, plan->schedule).per_link) sum += load;
     EXPECT_NEAR(sum, 4, 1e-12);  // 5 blocks of 1/5 over 4 edges
   }
 }

@@ -88,14 +88,13 @@ class AsMeasured final : public Executor {
 
 double mean_error(const Topology& machine, const Profile& profile, CollectiveKind kind, const std::string& planner, const Times& times) {
   double sum = 0;
-  const Routes routes(machine);
   for (const auto& [kib, time] : times) {
     const Payload payload{.elements = kib * 512, .type = DataType::bfloat16};
     const auto planners = builtin_planners();
-    const auto made = planners.find(planner)->make()->plan(machine, make_collective(kind, machine.ranks()), {.routes = &routes, .payload = payload});
+    const auto made = planners.find(planner)->make()->plan(machine, make_collective(kind, machine.ranks()), {.payload = payload});
     const auto protocol = kind == CollectiveKind::all_reduce ? Protocol::lamport : kib <= 64 ? Protocol::ll : Protocol::ll128;
-    const auto program = *lower(made->schedule, *verify(machine, routes, made->schedule), payload, {.protocol = protocol});
-    const auto result = *simulate(machine, routes, program, profile, {.in_a_row = true});
+    const auto program = *lower(made->schedule, *verify(machine, made->schedule), payload, {.protocol = protocol});
+    const auto result = *simulate(machine, program, profile, {.in_a_row = true});
     sum += std::abs(us(to_seconds(result.period)) / time - 1);
   }
   return sum / static_cast<double>(times.size());

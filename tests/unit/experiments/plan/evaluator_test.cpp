@@ -51,13 +51,11 @@ TEST(Evaluator, SaysOfEveryProgramWhatTheSimulatorSays) {
   const auto machine = testing::one_switch(4);
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
   const Evaluator evaluator(machine, profile);
-  const auto time = [&](const Program& program, const Profile& costs) {
-    return to_seconds(simulate(machine, evaluator.routes(), program, costs)->makespan);
-  };
+  const auto time = [&](const Program& program, const Profile& costs) { return to_seconds(simulate(machine, program, costs)->makespan); };
   for (int turn = 0; turn < 2; ++turn) {
     for (const auto* planner : {"ring", "two_shot"}) {
       const auto plan = *testing::plan_on(machine, planner, CollectiveKind::all_reduce);
-      const auto proof = *verify(machine, evaluator.routes(), plan.schedule);
+      const auto proof = *verify(machine, plan.schedule);
       for (const std::int64_t elements : {4096, 8192}) {
         for (const int parts : {1, 2}) {
           const auto program =
@@ -79,7 +77,7 @@ TEST(Evaluator, IntervalsHoldWhatIsAssumedOfTheMachine) {
   const auto answered = [&](Bandwidth rate) { return import_smi(text, "x.txt", {.gpu = "l40s", .socket_link = rate})->topology; };
   const Evaluator evaluator(machine);
   const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
-  const auto proof = *verify(machine, evaluator.routes(), plan.schedule);
+  const auto proof = *verify(machine, plan.schedule);
   const auto program = *lower(plan.schedule, proof, {.elements = 1 << 20, .type = DataType::float16}, {});
   const auto prediction = *evaluator.predict(program);
   ASSERT_TRUE(prediction.interval);
@@ -149,8 +147,7 @@ TEST(Planners, TakeNoLessThanTheySay) {
         for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::all_to_all}) {
           const auto collective = make_collective(kind, machine.ranks());
           const auto complete = *complete_parameters(planner.name, planner.parameters, parameters);
-          const auto least =
-              planner.make()->least_time(machine, collective, {.routes = &evaluator.routes(), .payload = payload, .parameters = complete});
+          const auto least = planner.make()->least_time(machine, collective, {.payload = payload, .parameters = complete});
           const auto plan = testing::plan_on(machine, planner.name, collective, parameters);
           if (!least || !plan) continue;
           ++said;

@@ -77,7 +77,7 @@ TEST(Auto, TakesFewRoundsForSmallAndFewBytesForLargePayloads) {
   EXPECT_EQ(rounds(small->plan().schedule), 1);
   const auto large = planning.plan({"auto"}, collective, elements(32 << 20));
   ASSERT_TRUE(large);
-  EXPECT_NEAR(bottleneck(topology, link_loads(topology, Routes{topology}, large->plan().schedule)).algbw_gbps(), 100 / 1.75, 1e-9);
+  EXPECT_NEAR(bottleneck(topology, link_loads(topology, large->plan().schedule)).algbw_gbps(), 100 / 1.75, 1e-9);
 }
 
 // In the forms of GPUs candidates are left out by a bound; the choice and the runner-up are those of all.
@@ -151,7 +151,7 @@ TEST(Planning, TakesAPlanOfAFileForItsMachineAndCollectiveOnly) {
   const auto elsewhere = plan_one(Evaluator(testing::full_mesh(4)), choice, collective, elements(8));
   ASSERT_FALSE(elsewhere);
   EXPECT_EQ(elsewhere.error().code, ErrorCode::unsupported);
-  EXPECT_NE(elsewhere.error().message.find(fingerprint(topology)), std::string::npos) << elsewhere.error().message;
+  EXPECT_NE(elsewhere.error().message.find(topology.fingerprint()), std::string::npos) << elsewhere.error().message;
 }
 
 TEST(Planning, MakesAndProvesAPlanOnceForAllSizesUnlessItHangsOnThem) {
@@ -179,7 +179,7 @@ TEST(Planning, ChoosesAmongAPlannersPlansAsThePlannerDoes) {
   for (const auto* name : {"latency", "hierarchical"}) {
     const auto planner = planners.find(name)->make();
     for (const std::int64_t count : {64, 1 << 14, 1 << 22}) {
-      const auto alone = planner->plan(topology, collective, {.routes = &evaluator.routes(), .payload = elements(count)});
+      const auto alone = planner->plan(topology, collective, {.payload = elements(count)});
       const auto known = planning.plan({name}, collective, elements(count));
       ASSERT_EQ(static_cast<bool>(alone), static_cast<bool>(known)) << name;
       if (!alone) continue;

@@ -56,7 +56,6 @@ std::vector<Judged> every_planner(const Evaluator& evaluator, const Collective& 
   const auto planners = builtin_planners();
   for (const auto& entry : planners.entries()) {
     PlanContext context;
-    context.routes = &evaluator.routes();
     context.payload = payload;
     auto plan = entry.make()->plan(evaluator.topology(), collective, context);
     if (!plan) continue;
@@ -118,10 +117,8 @@ TEST(Tuned, AFileInEitherNotationReadsBackAsTheSameTable) {
 // Eight rings of 64 GPUs: a MiB and more of steps, beyond what the reader of people's files takes.
 TEST(Tuned, TablesOfManyGpusReadBack) {
   const auto topology = machine("dgx-a100:nodes=8");
-  const Routes routes(topology);
   const auto planners = builtin_planners();
   PlanContext context;
-  context.routes = &routes;
   auto plan = planners.find("ring")->make()->plan(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()), context);
   ASSERT_TRUE(plan) << describe(plan.error());
   TunedBand band{{"ring"}, *std::move(plan), "", {{.size = Bytes{1 << 20}, .predicted = Seconds{1e-3}}}};
@@ -228,14 +225,12 @@ TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
   const auto report = run(*experiment, progress);
   ASSERT_TRUE(report);
   const auto topology = machine("hgx-h200:gpus=4");
-  const Routes routes(topology);
   for (const auto& row : report->rows) {
     if (row.executor() != "simulator" || row.algorithm != "two_shot") continue;
     PlanContext context;
-    context.routes = &routes;
     const auto planners = builtin_planners();
     const auto plan = planners.find("two_shot")->make()->plan(topology, make_collective(CollectiveKind::all_reduce, 4), context);
-    const auto proof = *verify(topology, routes, plan->schedule);
+    const auto proof = *verify(topology, plan->schedule);
     const auto form = gpu_tuning(plan->schedule, proof, payload_of(row.size, DataType::float16, ReduceOp::sum));
     EXPECT_EQ(row.protocol, to_string(form.protocol)) << row.size.count();
     EXPECT_EQ(row.blocks_per_lane, form.blocks_per_lane);

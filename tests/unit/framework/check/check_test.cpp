@@ -20,7 +20,7 @@ using testing::slot;
 constexpr Payload kibibyte{.elements = 1024, .type = DataType::uint8};
 
 std::string verdict(const Topology& machine, const Program& program) {
-  const auto checked = check(machine, Routes{machine}, program);
+  const auto checked = check(machine, program);
   return checked ? "proved" : describe(checked.error());
 }
 std::string verdict(const Program& program) { return verdict(testing::one_switch(program.ranks()), program); }
@@ -34,7 +34,7 @@ ProgramWriter broadcast(const Tuning& tuning = {}, int ranks = 2) {
 
 TEST(ProgramCheck, APushIsProved) {
   const auto program = broadcast().lane(0).move(1024, {in(0)}, {out(1)}).done();
-  const auto proof = check(testing::one_switch(2), Routes{testing::one_switch(2)}, program);
+  const auto proof = check(testing::one_switch(2), program);
   ASSERT_TRUE(proof) << describe(proof.error());
   EXPECT_EQ(proof->accesses(), 4U);
   EXPECT_EQ(proof->pairs(), 0U);
@@ -193,7 +193,7 @@ TEST(ProgramCheck, AGibibyteCostsWhatAMebibyteCosts) {
                          {.blocks_per_lane = 4, .slice = 4_KiB});
     writer.lane(0).move(bytes, {in(0)}, {out(0), out(1)}).lane(1).move(bytes - 16, {out(1)}, {out(1)}, {on(0, 0)});
     const auto machine = testing::one_switch(2);
-    const auto proof = check(machine, Routes{machine}, writer.done());
+    const auto proof = check(machine, writer.done());
     EXPECT_TRUE(proof) << describe(proof.error());
     return proof->pairs();
   };

@@ -136,8 +136,7 @@ TEST(PacketCheck, WhereNothingComesBackThereAreNoPackets) {
   for (int g = 0; g < 3; ++g) gpus.push_back(builder.add_node({.name = "g" + std::to_string(g)}));
   for (std::size_t g = 0; g < 3; ++g) builder.add_link({.from = gpus[g], .to = gpus[(g + 1) % 3], .bandwidth = GBps(1)});
   const auto machine = *std::move(builder).build();
-  const Routes routes(machine);
-  const PeerAccess access(machine, routes);
+  const PeerAccess access(machine);
   EXPECT_FALSE(access.connected(Rank{1}, Rank{0}));
   EXPECT_FALSE(access.through_host(Rank{1}, Rank{0}));
   auto schedule = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{0}), 3);
@@ -146,12 +145,12 @@ TEST(PacketCheck, WhereNothingComesBackThereAreNoPackets) {
   schedule.copy(Rank{1}, input(Rank{0}, chunk), output(Rank{1}, chunk));
   schedule.copy(Rank{2}, output(Rank{1}, chunk), output(Rank{2}, chunk));
   const auto plan = *std::move(schedule).build();
-  const auto proof = *verify(machine, routes, plan);
+  const auto proof = *verify(machine, plan);
   auto program = *lower(plan, proof, {.elements = 1024}, {.protocol = Protocol::ll}, access);
   EXPECT_FALSE(program.packets);
-  EXPECT_TRUE(check(machine, routes, program));
+  EXPECT_TRUE(check(machine, program));
   program.packets = std::make_shared<const PacketProgram>(make_packet_program(program, access, PacketWire::ll));
-  const auto proved = check(machine, routes, program);
+  const auto proved = check(machine, program);
   ASSERT_FALSE(proved);
   EXPECT_NE(proved.error().message.find("to which there is no way"), std::string::npos) << proved.error().message;
 }
@@ -175,7 +174,7 @@ TEST(PacketCheck, ProgramsAreCheckedWithTheirPackets) {
   auto packets = make_packet_program(program, {}, PacketWire::ll);
   packets.ranks[1].pop_back();
   program.packets = std::make_shared<const PacketProgram>(packets);
-  const auto checked = check(machine, Routes(machine), program);
+  const auto checked = check(machine, program);
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().code, ErrorCode::verification_failed);
 }

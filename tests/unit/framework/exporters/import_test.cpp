@@ -19,7 +19,7 @@ Result<Case> imported(const std::string& text, const Topology& machine) {
   if (!read) return std::move(read).error();
   Case c{machine, {std::move(read->schedule), read->name}, {}};
   c.plan.tuning.protocol = read->protocol;
-  const auto proof = verify(machine, Routes{machine}, c.plan.schedule, {.in_place = read->in_place});
+  const auto proof = verify(machine, c.plan.schedule, {.in_place = read->in_place});
   if (!proof) return proof.error();
   c.program = *lower(c.plan.schedule, *proof, {.elements = 1 << 20, .type = DataType::int8}, c.plan.tuning);
   return c;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "support/exported.h"
 
@@ -37,7 +38,7 @@ Topology pcie_tree(bool nvswitch) {
 }
 
 std::map<std::pair<int, int>, std::int64_t> bottlenecks(const Topology& machine) {
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   std::map<std::pair<int, int>, std::int64_t> all;
   for (int a = 0; a < machine.ranks(); ++a) {
     for (int b = 0; b < machine.ranks(); ++b) all[{a, b}] = routes.bottleneck(routes.between(Rank{a}, Rank{b})).bytes_per_second();
@@ -101,7 +102,7 @@ TEST(SimGridPlatform, EachPairOfGpusHasARouteWithTheMachinesBandwidthAndLatency)
       EXPECT_TRUE(latency.ends_with("s"));
       EXPECT_TRUE(links.emplace(link.attribute("id").value(), std::pair{std::stoll(bandwidth), std::stod(latency)}).second);
     }
-    const Routes routes(machine);
+    const auto& routes = machine.routes();
     std::map<std::string, int> ranks;
     for (int r = 0; r < machine.ranks(); ++r) ranks[machine.node(machine.node_of(Rank{r})).name] = r;
     int count = 0;

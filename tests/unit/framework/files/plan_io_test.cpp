@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/schedule/verify.h"
 #include "support/formats/replaced.h"
@@ -15,7 +16,7 @@ namespace {
 // A broadcast over two hops on a line of three, with an explicit route, weights and channels.
 PlanFile example() {
   auto machine = *make_preset("mesh", {{"dims", "3x1"}});
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{1}), 3);
   const auto a = builder.add_chunk({0, 2, 0});
   const auto b = builder.add_chunk({0, 3, 1});
@@ -26,7 +27,7 @@ PlanFile example() {
                    std::array{default_route, default_route, route});
   for (int r = 0; r < 3; ++r) builder.copy(Rank{1}, input(Rank{1}, b), output(Rank{r}, b));
   auto schedule = *std::move(builder).build();
-  EXPECT_TRUE(verify(machine, routes, schedule));
+  EXPECT_TRUE(verify(machine, schedule));
   return {machine,
           Plan{std::move(schedule), "by hand", {{"form", "a \"quoted\" one"}}, {3, Bytes{4096}, Protocol::ll128}, "because"},
           {1000, DataType::bfloat16, ReduceOp::max},
@@ -52,7 +53,7 @@ TEST(PlanFile, RoundTripChangesNothing) {
   EXPECT_EQ(again->plan.tuning.protocol, Protocol::ll128);
   EXPECT_EQ(again->payload.type, DataType::bfloat16);
   EXPECT_TRUE(again->in_place);
-  EXPECT_TRUE(verify(again->topology, Routes{again->topology}, again->plan.schedule));
+  EXPECT_TRUE(verify(again->topology, again->plan.schedule));
 }
 
 TEST(PlanFile, WithTheOldWordForLamportIsReadWithAWarning) {
@@ -92,12 +93,13 @@ TEST(PlanFile, NamesTheMistakeAndItsPlace) {
 
 // Whoever writes a plan by hand is told the fingerprint that belongs there.
 TEST(PlanFile, SaysTheRightFingerprint) {
-  const auto changed = test::replaced(write_plan(example()), "bandwidth: ", "bandwidth: 1");
+  const auto plan = example();
+  const auto changed = test::replaced(write_plan(plan), "bandwidth: ", "bandwidth: 1");
   const auto message = message_for(changed);
   const std::string words = "p.json: error: at /fingerprint: the topology in this file has the fingerprint '";
   ASSERT_EQ(message.substr(0, words.size()), words);
   const auto right = message.substr(words.size(), 16);
-  EXPECT_TRUE(read_plan(test::replaced(changed, fingerprint(example().topology), right), "p.json"));
+  EXPECT_TRUE(read_plan(test::replaced(changed, plan.topology.fingerprint(), right), "p.json"));
 }
 
 TEST(PlanFile, MistakesAreShownWhereTheyStand) {
@@ -132,9 +134,9 @@ TEST(PlanFile, ManyObjectsAreReadInOneGo) {
 TEST(Fingerprint, IgnoresTheNameAndNothingElse) {
   const auto a = *make_preset("ring", {{"gpus", "4"}});
   const auto b = *make_preset("ring", {{"gpus", "5"}});
-  EXPECT_EQ(fingerprint(a), fingerprint(a));
-  EXPECT_NE(fingerprint(a), fingerprint(b));
-  EXPECT_EQ(fingerprint(a).size(), 16U);
+  EXPECT_EQ(a.fingerprint(), a.fingerprint());
+  EXPECT_NE(a.fingerprint(), b.fingerprint());
+  EXPECT_EQ(a.fingerprint().size(), 16U);
 }
 
 // By what they are, not by a hash; a name and where a number was read make no other machine.

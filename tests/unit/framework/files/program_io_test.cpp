@@ -9,6 +9,7 @@
 
 #include "p2plab/detail/digest.h"
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/routes.h"
 #include "p2plab/program/lower.h"
 #include "support/formats/replaced.h"
 
@@ -18,7 +19,7 @@ namespace {
 // A broadcast of 1000 numbers from the middle of a line of three, in slices, by an explicit route to one side and a scratch slot on the other.
 ProgramFile program_example() {
   auto machine = *make_preset("mesh", {{"dims", "3x1"}});
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{1}), 3);
   const auto a = builder.add_chunk({0, 2, 0});
   const auto route = builder.add_route(routes.between(Rank{1}, Rank{2}));
@@ -27,7 +28,7 @@ ProgramFile program_example() {
   builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)},
                    std::array{default_route, default_route, route});
   const auto schedule = *std::move(builder).build();
-  const auto proof = verify(machine, routes, schedule);
+  const auto proof = verify(machine, schedule);
   EXPECT_TRUE(proof);
   return {machine, *lower(schedule, *proof, {1000, DataType::bfloat16, ReduceOp::sum}, {2, Bytes{256}, Protocol::ll128})};
 }

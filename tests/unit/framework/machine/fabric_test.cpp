@@ -33,7 +33,7 @@ TEST(Fabric, AJobKeepsToItsMembers) {
   // 0 and 5 have no NVLink between them: without relays they meet over PCIe.
   const std::vector<Rank> apart{Rank{0}, Rank{5}};
   const auto far = *among_members(whole, apart);
-  EXPECT_TRUE(Routes(far).connected(Rank{0}, Rank{5}));
+  EXPECT_TRUE(far.routes().connected(Rank{0}, Rank{5}));
   EXPECT_EQ(count(far, LinkKind::nvlink), 0);
 }
 
@@ -63,7 +63,7 @@ TEST(Fabric, HostsDoNotForwardBetweenNics) {
     last.push_back(right);
   }
   const auto machine = *std::move(builder).build();
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   EXPECT_EQ(routes.between(Rank{0}, Rank{1}).size(), 5U);  // gpu, host, NIC, cable, NIC, host, gpu
   EXPECT_FALSE(routes.connected(Rank{0}, Rank{2}));
 }
@@ -75,7 +75,8 @@ TEST(Fabric, ANicJoinsNoTwoGpusOfItsServer) {
   const auto nic = builder.add_node({.name = "nic0", .kind = NodeKind::nic});
   builder.add_duplex(a, nic, LinkKind::pcie, GBps(50), Seconds{0});
   builder.add_duplex(b, nic, LinkKind::pcie, GBps(50), Seconds{0});
-  EXPECT_FALSE(Routes(*std::move(builder).build()).connected(Rank{0}, Rank{1}));
+  const auto server = *std::move(builder).build();
+  EXPECT_FALSE(server.routes().connected(Rank{0}, Rank{1}));
 }
 
 }  // namespace

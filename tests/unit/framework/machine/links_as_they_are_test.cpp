@@ -111,7 +111,7 @@ links:
   - {between: [sw1, root], bandwidth: 53 GB/s, kind: pcie}
   - {between: [sw2, root], bandwidth: 53 GB/s, kind: pcie}
 )");
-  const Routes routes(chip);
+  const auto& routes = chip.routes();
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{0}, Rank{1})), GBps(53)) << "inside the chip";
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{0}, Rank{2})), GBps(12)) << "its own way up";
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{2}, Rank{0})), GBps(53)) << "down to a part, then across";
@@ -122,7 +122,7 @@ TEST(LinksAsTheyAre, ParallelLinksCountTogether) {
   const auto two = from_text(
       "version: 1\nnodes:\n  - {name: gpu0, kind: gpu}\n  - {name: gpu1, kind: gpu}\nlinks:\n"
       "  - {between: [gpu0, gpu1], bandwidth: 20 GB/s}\n  - {between: [gpu0, gpu1], bandwidth: 30 GB/s}\n");
-  const Routes routes(two);
+  const auto& routes = two.routes();
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{0}, Rank{1})), GBps(50));
 }
 

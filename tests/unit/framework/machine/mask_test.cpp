@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/machine/mask.h"
+#include "p2plab/machine/routes.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "p2plab/machine/cuts.h"
-#include "p2plab/machine/routes.h"
 #include "support/reference.h"
 
 namespace p2plab {
@@ -123,8 +123,8 @@ TEST(Mask, AMachineWithoutGpusIsAnError) { EXPECT_FALSE(apply_mask(machine("ring
 TEST(Mask, APairBehindAnNvswitchLosesOnlyItsOwnWay) {
   const auto server = machine("hgx-h200:gpus=4");
   const auto rest = masked(server, {.links = {{"gpu0", "gpu1"}}});
-  const Routes before(server);
-  const Routes after(rest);
+  const auto& before = server.routes();
+  const auto& after = rest.routes();
   EXPECT_NE(after.between(Rank{0}, Rank{2}).size(), 0U);
   EXPECT_EQ(after.bottleneck(after.between(Rank{0}, Rank{2})), before.bottleneck(before.between(Rank{0}, Rank{2})));
   // Whatever way is left between the masked pair, it is not the switch.

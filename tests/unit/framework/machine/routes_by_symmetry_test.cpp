@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "paths/nearest_paths.h"
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/routes.h"
+#include "paths/nearest_paths.h"
 #include "support/reference.h"
 
 namespace p2plab {
@@ -15,7 +15,7 @@ namespace {
 using testing::machine;
 
 void expect_found_alone(const Topology& topology) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   NearestPaths alone(topology);
   // From the last to the first: a sender is asked for before those that it comes of.
   for (int a = topology.ranks() - 1; a >= 0; --a) {

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "p2plab/machine/presets.h"
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/nccl/nccl_call.h"
 
@@ -22,7 +21,7 @@ struct Expected {
 Communicator found(const std::string& machine, bool multicast = true) {
   const auto topology = resolve_topology(machine);
   expects(static_cast<bool>(topology));
-  auto communicator = search(*topology, Routes{*topology}, {.multicast = multicast});
+  auto communicator = search(*topology, {.multicast = multicast});
   expects(static_cast<bool>(communicator));
   return *std::move(communicator);
 }
@@ -106,10 +105,10 @@ TEST(NcclSearch, RingsOfADgx1FillItsLinksAndFiveGpusHaveNone) {
   EXPECT_EQ(v100.ring.channels * v100.ring.bw_intra, 120);  // six links of 20 GB/s
   for (const auto& order : v100.ring.orders) EXPECT_EQ(order.size(), 8U);
   const auto topology = *resolve_topology("dgx-p100");
-  EXPECT_EQ(find_rings(topology, Routes{topology}, {.speed = 18, .share = 0.9}).size(), 4U);
+  EXPECT_EQ(find_rings(topology, {.speed = 18, .share = 0.9}).size(), 4U);
   const auto five = *resolve_topology("dgx-v100:gpus=5");
-  EXPECT_TRUE(find_rings(five, Routes{five}, {.speed = 3, .share = 0.8}).empty());
-  EXPECT_FALSE(search(five, Routes{five}));
+  EXPECT_TRUE(find_rings(five, {.speed = 3, .share = 0.8}).empty());
+  EXPECT_FALSE(search(five));
   const auto staged = found("dgx-v100:gpus=5,pcie=on");
   EXPECT_FALSE(staged.ring.nvlink);  // falls back to PCIe, and so to LL and Simple alone
   EXPECT_EQ(Table(staged, CollectiveKind::all_reduce).at(Algorithm::ring, Proto::ll128).bandwidth_gbps, 0);
@@ -140,7 +139,7 @@ TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
   EXPECT_NEAR(table.at(Algorithm::ring, Proto::simple).latency_us, 8.4 + (30 - 2) * 3.4 + 2 * 14, 1e-9);
   EXPECT_NEAR(table.at(Algorithm::tree, Proto::ll).latency_us, 6.8 + 2 * (7 * 0.6 + 1 * 5.0), 1e-9);
   const auto topology = *resolve_topology("hgx-h100:gpus=8,nodes=2,network=rail");
-  const Table amd(*search(topology, Routes{topology}, {.amd_cpu = true}), CollectiveKind::all_reduce);
+  const Table amd(*search(topology, {.amd_cpu = true}), CollectiveKind::all_reduce);
   EXPECT_NEAR(amd.at(Algorithm::ring, Proto::simple).latency_us, 8.4 + (30 - 2) * 6 + 2 * 14, 1e-9);
   EXPECT_NEAR(amd.at(Algorithm::ring, Proto::ll).latency_us - table.at(Algorithm::ring, Proto::ll).latency_us, 30 - 2, 1e-9);
   const auto& line = table.at(Algorithm::ring, Proto::simple);
@@ -150,7 +149,7 @@ TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
 
 double microseconds_of(const std::string& machine, const char* how, CollectiveKind kind, Bytes size, bool peers_over_hosts = false) {
   const auto topology = *resolve_topology(machine);
-  const auto c = *search(topology, Routes{topology}, {.peers_over_hosts = peers_over_hosts});
+  const auto c = *search(topology, {.peers_over_hosts = peers_over_hosts});
   const auto found = *estimate(topology, c, kind, size, *launch_mode(how));
   EXPECT_LE(found.low, found.time);
   EXPECT_LE(found.time, found.high);
@@ -202,8 +201,8 @@ TEST(NcclCall, LinksBesideThePcieTreeAreNoPeerPath) {
   link("sw0", "sw1", "48");
   const auto chip = read_topology(text, "chip.yaml");
   ASSERT_TRUE(chip) << describe(chip.error());
-  EXPECT_TRUE(search(*chip, Routes{*chip}, {.peers_over_hosts = false})->ring.by_host);
-  EXPECT_FALSE(search(*chip, Routes{*chip})->ring.by_host);
+  EXPECT_TRUE(search(*chip, {.peers_over_hosts = false})->ring.by_host);
+  EXPECT_FALSE(search(*chip)->ring.by_host);
 }
 
 TEST(NcclCall, AnAllToAllByPeersThroughOneRootComplexCollapses) {
@@ -243,7 +242,7 @@ TEST(NcclCall, AKernelOfOursPaysForEachLaunchOfItsThread) {
 // NVLS waits in messages of few steps as rings do: 0.916 of its formula's rate up to 64 MiB, all of it from 2 GiB on.
 TEST(NcclCall, MulticastReachesItsRateByLargeMessagesOnly) {
   const auto topology = *resolve_topology("hgx-h100:gpus=8");
-  const auto c = *search(topology, Routes{topology}, {.multicast = true});
+  const auto c = *search(topology, {.multicast = true});
   const auto line = Table(c, CollectiveKind::all_reduce).at(Algorithm::nvls, Proto::simple);
   const auto share = [&](Bytes size) {
     const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *launch_mode("process"), {.algorithm = Algorithm::nvls});
@@ -256,7 +255,7 @@ TEST(NcclCall, MulticastReachesItsRateByLargeMessagesOnly) {
 // NCCL_MAX_NVLS_ARITY: 33 times 20 GB/s fit 18 links of 40.1.
 TEST(NcclModel, MulticastHasThirtyTwoHeadsAtMost) {
   const auto rack = *resolve_topology("nvl72");
-  const auto c = *search(rack, Routes{rack}, {.multicast = true});
+  const auto c = *search(rack, {.multicast = true});
   EXPECT_EQ(c.nvls.channels, 32);
   EXPECT_EQ(c.nvls.bw_intra, 20);
 }
@@ -264,7 +263,7 @@ TEST(NcclModel, MulticastHasThirtyTwoHeadsAtMost) {
 // Rings by simple reach 0.87 of what NCCL counts up to 64 MiB and 0.95 from 2 GiB on; two channels through host memory carry 11 GB/s each.
 TEST(NcclCall, RingsBySimpleReachMoreOfLargeMessagesAndChannelsCarrySoMuch) {
   const auto topology = *resolve_topology("hgx-a100:gpus=8");
-  const auto c = *search(topology, Routes{topology});
+  const auto c = *search(topology);
   const auto latency = Table(c, CollectiveKind::all_reduce).at(Algorithm::ring, Proto::simple).latency_us;
   const auto busbw = [&](Bytes size, const Asked& asked) {
     const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *launch_mode("process"), asked);

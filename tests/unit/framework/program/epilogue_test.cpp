@@ -25,7 +25,7 @@ Program one_shot(const Topology& machine, const Payload& payload) {
     builder.add_step(Rank{r}, sources, to);
   }
   const auto schedule = *std::move(builder).build();
-  return *lower(schedule, *verify(machine, Routes{machine}, schedule), payload, {});
+  return *lower(schedule, *verify(machine, schedule), payload, {});
 }
 
 constexpr Payload few_rows{.elements = 96, .type = DataType::bfloat16};
@@ -64,15 +64,14 @@ TEST(Epilogue, ReadsAndWritesItsTensorsOnce) {
 // What is summed before a nonlinear step must be complete.
 TEST(Epilogue, IsRefusedAfterSumsThatLackARank) {
   const auto machine = testing::one_switch(3);
-  const Routes routes(machine);
   auto program = *with_epilogue(one_shot(machine, few_rows), {.hidden = 32});
-  EXPECT_TRUE(check(machine, routes, program));
+  EXPECT_TRUE(check(machine, program));
   auto& instruction = program.instructions[1];
   auto& operands = program.operands;
   operands.erase(operands.begin() + instruction.operands);
   --instruction.sources;
   for (std::size_t i = 2; i < program.instructions.size(); ++i) --program.instructions[i].operands;
-  const auto refused = check(machine, routes, program);
+  const auto refused = check(machine, program);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::verification_failed);
   EXPECT_TRUE(std::ranges::any_of(refused.error().notes, [](const std::string& note) { return note.find("must be complete") != std::string::npos; }))
@@ -84,7 +83,7 @@ TEST(Epilogue, ThatDoesNotFitItsProgramIsRefusedWithIt) {
   auto program = one_shot(machine, few_rows);
   EXPECT_FALSE(with_epilogue(program, {.hidden = 31}));
   program.epilogue = std::make_shared<const Epilogue>(Epilogue{.hidden = 31});
-  const auto refused = check(machine, Routes(machine), program);
+  const auto refused = check(machine, program);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_input);
 }

@@ -2,6 +2,7 @@
 // A program whose routes no peer access takes is refused before it runs; routes that name the hardware's own way are as good as none.
 #include <gtest/gtest.h>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/program/hardware_routes.h"
 
 namespace p2plab {
@@ -29,7 +30,7 @@ Program with_route(const std::vector<LinkId>& links) {
 
 TEST(HardwareRoutes, APeerAccessTakesNvlinkThoughPcieIsWider) {
   const auto machine = pair_over_host();
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   ASSERT_EQ(routes.between(Rank{0}, Rank{1}).size(), 1U);
   EXPECT_EQ(routes.between(Rank{0}, Rank{1}).front(), LinkId{0});
   EXPECT_EQ(routes.to_host(Rank{0}, Rank{1}).size(), 1U);
@@ -37,10 +38,9 @@ TEST(HardwareRoutes, APeerAccessTakesNvlinkThoughPcieIsWider) {
 
 TEST(HardwareRoutes, ARouteOverTheHostIsRefusedByName) {
   const auto machine = pair_over_host();
-  const Routes routes(machine);
-  EXPECT_TRUE(follows_hardware(with_route({LinkId{0}}), machine, routes));
-  EXPECT_TRUE(follows_hardware(with_route({}), machine, routes));
-  const auto refused = follows_hardware(with_route({LinkId{2}, LinkId{5}}), machine, routes);
+  EXPECT_TRUE(follows_hardware(with_route({LinkId{0}}), machine));
+  EXPECT_TRUE(follows_hardware(with_route({}), machine));
+  const auto refused = follows_hardware(with_route({LinkId{2}, LinkId{5}}), machine);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
   EXPECT_EQ(refused.error().message,

@@ -14,23 +14,21 @@ namespace {
 
 struct Folded {
   Topology machine;
-  Routes routes;
   Schedule schedule;
   Proof proof;
 };
 
 Folded folded_on(const std::string& name, const std::string& planner, CollectiveKind kind, bool in_place = false) {
   auto machine = *resolve_topology(name);
-  Routes routes(machine);
   PlanContext context{.in_place = in_place};
   context.fold_from = 2;
   auto plan = testing::plan_on(machine, planner, make_collective(kind, machine.ranks()), {}, context);
-  auto proof = *verify(machine, routes, plan->schedule, {.in_place = in_place});
-  return {std::move(machine), std::move(routes), std::move(plan->schedule), std::move(proof)};
+  auto proof = *verify(machine, plan->schedule, {.in_place = in_place});
+  return {std::move(machine), std::move(plan->schedule), std::move(proof)};
 }
 
 std::optional<Program> lowered(const Folded& of, const Payload& payload = {.elements = 16384}, const Tuning& tuning = {}) {
-  return *lower_folded(of.schedule, of.proof, payload, tuning, PeerAccess(of.machine, of.routes), 0);
+  return *lower_folded(of.schedule, of.proof, payload, tuning, PeerAccess(of.machine), 0);
 }
 
 TEST(LowerFolded, HoldsTheLanesThatTheWholeHasOfRepresentatives) {
@@ -71,7 +69,7 @@ TEST(LowerFolded, IsProvedAndCountsAsTheWhole) {
           const Payload payload{.elements = 16384, .op = op};
           const auto folded = lowered(of, payload, {.slice = Bytes{1024}});
           ASSERT_TRUE(folded);
-          const auto proved = check_folded(of.machine, of.routes, of.schedule, of.proof, *folded);
+          const auto proved = check_folded(of.machine, of.schedule, of.proof, *folded);
           EXPECT_TRUE(proved) << describe(proved.error());
           const auto whole = *lower(of.schedule, of.proof, payload, {.slice = Bytes{1024}}, {}, CallerMemory::as_proved, 0);
           EXPECT_EQ(packet_traffic(of.schedule, of.proof, *folded).sent, packet_traffic(whole).sent);
@@ -93,7 +91,7 @@ TEST(LowerFolded, IsNoneWhereImagesDiffer) {
 // Whoever does not know of folding is told.
 TEST(LowerFolded, IsNoProgramByItself) {
   const auto of = folded_on("hgx-a100:nodes=2,gpus=4", "forest", CollectiveKind::all_reduce);
-  const auto proved = check(of.machine, of.routes, *lowered(of));
+  const auto proved = check(of.machine, *lowered(of));
   ASSERT_FALSE(proved);
   EXPECT_EQ(proved.error().message, "the program is folded: its lanes stand for those of other ranks");
 }
@@ -104,7 +102,7 @@ TEST(LowerFolded, WrongOnesAreFound) {
   const auto message = [&](const auto& change) {
     auto wrong = good;
     change(wrong);
-    const auto proved = check_folded(of.machine, of.routes, of.schedule, of.proof, wrong);
+    const auto proved = check_folded(of.machine, of.schedule, of.proof, wrong);
     EXPECT_FALSE(proved);
     return proved ? std::string{} : proved.error().message;
   };

@@ -40,7 +40,7 @@ Schedule ring_all_gather(int n) {
 }
 
 Program lowered(const Topology& machine, const Schedule& schedule, const Payload& payload, const Tuning& tuning = {}, bool in_place = false) {
-  const auto proof = *verify(machine, Routes{machine}, schedule, {.in_place = in_place});
+  const auto proof = *verify(machine, schedule, {.in_place = in_place});
   return *lower(schedule, proof, payload, tuning);
 }
 
@@ -124,25 +124,24 @@ Schedule pushed_all_reduce(int n) {
 
 Result<ProgramProof> checked_in_place(const Topology& machine, Program program) {
   program.in_place = true;
-  return check(machine, Routes{machine}, program);
+  return check(machine, program);
 }
 
 TEST(Lower, AProgramForEitherMemoryHasItsOwnAddressesAndTheOrderOfOne) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = mesh_of(n);
-    const Routes routes{machine};
     const auto schedule = pushed_all_reduce(n);
-    const auto in_place = verify(machine, routes, schedule, {.in_place = true});
+    const auto in_place = verify(machine, schedule, {.in_place = true});
     ASSERT_TRUE(in_place) << n << ": " << in_place.error().message;
     const auto& proof = *in_place;
     for (const auto protocol : {Protocol::simple, Protocol::ll, Protocol::lamport, Protocol::ll128}) {
       const Payload payload{.elements = 5001, .type = DataType::float16};
-      const auto plain = *lower(schedule, *verify(machine, routes, schedule), payload, {.protocol = protocol});
+      const auto plain = *lower(schedule, *verify(machine, schedule), payload, {.protocol = protocol});
       const auto either = *lower(schedule, proof, payload, {.protocol = protocol}, {}, CallerMemory::either);
       EXPECT_FALSE(either.in_place);
       ASSERT_EQ(either.operands.size(), plain.operands.size());
       for (std::size_t i = 0; i < plain.operands.size(); ++i) EXPECT_EQ(either.operands[i].buffer, plain.operands[i].buffer);
-      EXPECT_TRUE(check(machine, routes, either)) << n;
+      EXPECT_TRUE(check(machine, either)) << n;
       EXPECT_TRUE(checked_in_place(machine, either)) << n;
       // Without its order another lane may send what was overwritten.
       EXPECT_FALSE(checked_in_place(machine, plain)) << n;
@@ -257,7 +256,7 @@ TEST(Lower, StepsOfOneChannelGetLanesOfTheirOwnWhereAsked) {
 TEST(Lower, RefusesAbsurdSizesAndTunings) {
   const auto machine = ring_of(2);
   const auto schedule = ring_all_gather(2);
-  const auto proof = *verify(machine, Routes{machine}, schedule);
+  const auto proof = *verify(machine, schedule);
   EXPECT_FALSE(lower(schedule, proof, {.elements = -1}, {}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = std::int64_t{1} << 60}, {}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.blocks_per_lane = 0}));

@@ -23,12 +23,12 @@ using Slot = std::tuple<PacketPlace, std::int32_t, std::int64_t>;
 Slot slot_of(const PacketOperand& operand) { return {operand.place, operand.rank.value, operand.offset}; }
 
 PacketProgram packets_of_plan(const Topology& machine, const char* planner, CollectiveKind kind, Bytes size, PacketWire wire = PacketWire::ll) {
-  return make_packet_program(testing::planned(machine, planner, kind, size), PeerAccess(machine, Routes(machine)), wire);
+  return make_packet_program(testing::planned(machine, planner, kind, size), PeerAccess(machine), wire);
 }
 
 TEST(PeerAccess, EndsAtTheHost) {
   const auto machine = testing::pairs_across_a_host();
-  const PeerAccess peer_access(machine, Routes(machine));
+  const PeerAccess peer_access(machine);
   EXPECT_TRUE(peer_access.connected(Rank{0}, Rank{1}));
   EXPECT_TRUE(peer_access.connected(Rank{2}, Rank{2}));
   EXPECT_FALSE(peer_access.connected(Rank{1}, Rank{2}));
@@ -37,10 +37,10 @@ TEST(PeerAccess, EndsAtTheHost) {
 
 TEST(PeerAccess, PassesAHostThatForwardsIt) {
   const auto machine = *make_preset("pcie-server", {{"gpus", "2"}, {"switches", "0"}, {"sockets", "1"}, {"peers", "on"}});
-  EXPECT_TRUE(PeerAccess(machine, Routes(machine)).connected(Rank{0}, Rank{1}));
-  EXPECT_FALSE(PeerAccess(machine, Routes(machine)).whole_lines());
+  EXPECT_TRUE(PeerAccess(machine).connected(Rank{0}, Rank{1}));
+  EXPECT_FALSE(PeerAccess(machine).whole_lines());
   const auto without = *make_preset("pcie-server", {{"gpus", "2"}, {"switches", "0"}, {"sockets", "1"}});
-  EXPECT_FALSE(PeerAccess(without, Routes(without)).connected(Rank{0}, Rank{1}));
+  EXPECT_FALSE(PeerAccess(without).connected(Rank{0}, Rank{1}));
 }
 
 TEST(PacketProgram, WritesEachLandingSlotOnceACallAndReadsItByOneRank) {
@@ -156,8 +156,7 @@ TEST(PacketProgram, LoadsNothingThatLandsTogetherWithWhatIsStillToBeSent) {
 TEST(ChoosePackets, FollowsTheProtocolThePayloadAndWhoReachesWhom) {
   const auto wire = [](const Topology& machine, CollectiveKind kind, const Payload& payload, Protocol protocol) -> std::optional<PacketWire> {
     const auto plan = *testing::plan_on(machine, "two_shot", kind);
-    const Routes routes(machine);
-    const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), payload, {.protocol = protocol}, PeerAccess(machine, routes));
+    const auto program = *lower(plan.schedule, *verify(machine, plan.schedule), payload, {.protocol = protocol}, PeerAccess(machine));
     return program.packets ? std::optional(program.packets->wire) : std::nullopt;
   };
   using enum CollectiveKind;
@@ -179,7 +178,7 @@ TEST(ChoosePackets, FollowsTheProtocolThePayloadAndWhoReachesWhom) {
 
 TEST(ChoosePackets, FitOnlyGpusThatReachWhatTheyWereMadeFor) {
   const auto machine = testing::pairs_across_a_host();
-  const PeerAccess here(machine, Routes(machine));
+  const PeerAccess here(machine);
   const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB, {}, {.protocol = Protocol::ll});
   EXPECT_FALSE(program.packets->fits(here));
   EXPECT_TRUE(program.packets->fits({}));
@@ -202,7 +201,7 @@ TEST(PacketTraffic, IsWhatTheMessagesOfThePacketsCarry) {
         const auto plan = testing::plan_on(machine, planner.name, kind);
         if (!plan) continue;
         const auto program = testing::planned(machine, planner.name.c_str(), kind, 64_KiB);
-        const auto packets = make_packet_program(program, PeerAccess(machine, Routes(machine)), PacketWire::ll);
+        const auto packets = make_packet_program(program, PeerAccess(machine), PacketWire::ll);
         std::vector<std::int64_t> sent(packets.ranks.size());
         std::vector<std::int64_t> sums(packets.ranks.size());
         std::vector<std::int64_t> moves(packets.ranks.size());

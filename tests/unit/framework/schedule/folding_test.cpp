@@ -101,7 +101,7 @@ TEST(Folding, MeansTheListOfAllSteps) {
       const auto schedule = edit.built();
       ASSERT_TRUE(schedule) << describe(schedule.error());
       EXPECT_EQ(schedule->step_count(), edit.steps.size() * static_cast<std::size_t>(n));
-      EXPECT_TRUE(verify(machine, Routes{machine}, *schedule));
+      EXPECT_TRUE(verify(machine, *schedule));
       testing::expect_as_listed(machine, *schedule);
     }
   }
@@ -131,7 +131,7 @@ std::string fault_of(const FoldedEdit& edit) {
   const auto schedule = edit.built();
   if (!schedule) return schedule.error().message;
   const auto machine = double_ring(edit.ranks);
-  const auto proof = verify(machine, Routes{machine}, *schedule);
+  const auto proof = verify(machine, *schedule);
   return proof ? "" : proof.error().message;
 }
 
@@ -182,7 +182,7 @@ TEST(Folding, ALinkThatOneImageLacksIsMissed) {
   }
   const auto torn = *std::move(builder).build();
   const auto schedule = *scatter_around(5).built();
-  const auto proof = verify(torn, Routes{torn}, schedule);
+  const auto proof = verify(torn, schedule);
   ASSERT_FALSE(proof);
   EXPECT_EQ(proof.error().code, ErrorCode::verification_failed);
   // The base itself sends from rank 3 to rank 4.
@@ -219,11 +219,10 @@ TEST(Folding, IsProvedExactlyIfTheListIs) {
     const auto listed = testing::ScheduleEdit(*schedule).rebuilt();
     ASSERT_TRUE(listed);
     const auto machine = double_ring(n);
-    const Routes routes(machine);
     const bool in_place = trial % 3 == 0;
-    const bool good = static_cast<bool>(verify(machine, routes, *listed, {.in_place = in_place}));
+    const bool good = static_cast<bool>(verify(machine, *listed, {.in_place = in_place}));
     ++(good ? accepted : rejected);
-    const auto proof = verify(machine, routes, *schedule, {.in_place = in_place});
+    const auto proof = verify(machine, *schedule, {.in_place = in_place});
     EXPECT_EQ(static_cast<bool>(proof), good) << trial << (proof ? "" : describe(proof.error()));
   }
   EXPECT_GT(rejected, 200);

@@ -2,6 +2,7 @@
 // The verifier proves good schedules and names what is wrong with bad ones.
 #include <gtest/gtest.h>
 
+#include "p2plab/machine/routes.h"
 #include "p2plab/schedule/verify.h"
 
 namespace p2plab {
@@ -33,9 +34,9 @@ TEST(Verify, ProvesAOneShotPull) {
     builder.add_step(Rank{r}, std::array{input(Rank{0}, chunk), input(Rank{1}, chunk), input(Rank{2}, chunk)}, std::array{output(Rank{r}, chunk)});
   }
   const auto schedule = *std::move(builder).build();
-  EXPECT_TRUE(verify(machine, Routes{machine}, schedule));
+  EXPECT_TRUE(verify(machine, schedule));
   // In place, rank 0's result replaces an input that rank 1 still reads.
-  const auto in_place = verify(machine, Routes{machine}, schedule, {.in_place = true});
+  const auto in_place = verify(machine, schedule, {.in_place = true});
   ASSERT_FALSE(in_place);
   EXPECT_EQ(in_place.error().code, ErrorCode::verification_failed);
   EXPECT_EQ(in_place.error().message,
@@ -48,13 +49,13 @@ TEST(Verify, InPlaceKnowsWhichOfTheTwoBuffersARankHas) {
   builder.add_chunk({});
   builder.copy(Rank{0}, input(Rank{0}, chunk), output(Rank{1}, chunk));
   builder.copy(Rank{0}, input(Rank{1}, chunk), output(Rank{0}, chunk));
-  const auto silent = verify(machine, Routes{machine}, *std::move(builder).build(), {.in_place = true});
+  const auto silent = verify(machine, *std::move(builder).build(), {.in_place = true});
   ASSERT_FALSE(silent);
   EXPECT_EQ(silent.error().message, "step 1: reads rank 1 input[0], but that rank gives no such chunk");
   builder = *Schedule::Builder::create(make_collective(CollectiveKind::reduce, 2), 2);
   builder.add_chunk({});
   builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk), output(Rank{1}, chunk)}, std::array{output(Rank{0}, chunk)});
-  const auto no_receiver = verify(machine, Routes{machine}, *std::move(builder).build(), {.in_place = true});
+  const auto no_receiver = verify(machine, *std::move(builder).build(), {.in_place = true});
   ASSERT_FALSE(no_receiver);
   EXPECT_EQ(no_receiver.error().message, "step 0: reads rank 1 output[0], but that rank receives no such chunk");
 }
@@ -63,7 +64,7 @@ TEST(Verify, NamesAContributionAddedTwice) {
   const auto machine = full_mesh(2);
   auto builder = all_reduce(2);
   builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk), input(Rank{0}, chunk)}, std::array{output(Rank{0}, chunk)});
-  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  const auto proof = verify(machine, *std::move(builder).build());
   ASSERT_FALSE(proof);
   EXPECT_EQ(proof.error().message, "step 0: rank 0 adds rank 0 input[0], which holds the contributions of {0}, to a sum that already holds {0}");
 }
@@ -72,7 +73,7 @@ TEST(Verify, NamesAResultThatIsMissing) {
   const auto machine = full_mesh(2);
   auto builder = all_reduce(2);
   builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk), input(Rank{1}, chunk)}, std::array{output(Rank{0}, chunk)});
-  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  const auto proof = verify(machine, *std::move(builder).build());
   ASSERT_FALSE(proof);
   EXPECT_EQ(proof.error().message, "at the end rank 1 output[0] must hold the contributions of {0, 1}, found nothing");
 }
@@ -105,7 +106,7 @@ TEST(Verify, RefusesToReadAcrossAGpu) {
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3), 3);
   builder.add_chunk({});
   builder.copy(Rank{2}, input(Rank{0}, chunk), output(Rank{2}, chunk));
-  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  const auto proof = verify(machine, *std::move(builder).build());
   ASSERT_FALSE(proof);
   EXPECT_EQ(proof.error().message, "step 0: rank 2 reads rank 0 input[0], but the machine has no path for that (GPUs do not forward)");
 }
@@ -122,7 +123,7 @@ TEST(Verify, ChecksAnExplicitRouteLinkByLink) {
   builder.add_chunk({});
   const auto through_gpu = builder.add_route(std::array{find(0, 1), find(1, 2)});
   builder.add_step(Rank{2}, std::array{input(Rank{0}, chunk)}, std::array{output(Rank{2}, chunk)}, std::array{through_gpu, default_route});
-  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  const auto proof = verify(machine, *std::move(builder).build());
   ASSERT_FALSE(proof);
   EXPECT_EQ(proof.error().message, "step 0: route 0 passes through gpu1; GPUs do not forward");
 }
@@ -139,7 +140,7 @@ TEST(Verify, RefusesARouteThatComesToANodeTwice) {
   builder.add_chunk({});
   const auto detour = builder.add_route(std::array{LinkId{0}, LinkId{4}, LinkId{5}, LinkId{3}});
   builder.add_step(Rank{1}, std::array{input(Rank{0}, chunk)}, std::array{output(Rank{1}, chunk)}, std::array{detour, default_route});
-  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  const auto proof = verify(machine, *std::move(builder).build());
   ASSERT_FALSE(proof);
   EXPECT_EQ(proof.error().message, "step 0: route 0 comes to switch0 twice");
 }
@@ -176,14 +177,14 @@ Schedule naming_often(std::span<const LinkId> links) {
 
 TEST(Verify, ARouteIsWalkedOnceHoweverOftenStepsAndImagesNameIt) {
   const auto machine = long_line(1000);
-  const Routes routes(machine);
+  const auto& routes = machine.routes();
   const auto way = routes.between(Rank{0}, Rank{1});
-  const auto proof = verify(machine, routes, naming_often(way));
+  const auto proof = verify(machine, naming_often(way));
   EXPECT_TRUE(proof) << describe(proof.error());
   // Back by one switch and there again.
   std::vector<LinkId> longer(way.begin(), way.end());
   longer.insert(longer.end() - 1, {routes.between(Rank{1}, Rank{0})[1], way[999]});
-  const auto wrong = verify(machine, routes, naming_often(longer));
+  const auto wrong = verify(machine, naming_often(longer));
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().message, "step 1: route 0 has 1003 links, more than the machine has nodes (1002)");
 }

@@ -16,7 +16,7 @@ namespace {
 
 // How many GPUs of each server, in order of the servers.
 std::vector<int> shares(const Topology& machine, const Placement& placement) {
-  const auto servers = servers_of(machine, Routes(machine));
+  const auto servers = servers_of(machine);
   std::vector<int> all(static_cast<std::size_t>(servers.count()));
   for (const auto rank : placement.gpus) ++all[static_cast<std::size_t>(servers.of[rank.index()])];
   return all;
@@ -35,7 +35,7 @@ TEST(PlaceOnServers, TakesWholeServersBelowOneLeaf) {
   EXPECT_TRUE(of == (std::vector<int>{8, 8, 0, 0, 0, 0}) || of == (std::vector<int>{0, 0, 8, 8, 0, 0}) || of == (std::vector<int>{0, 0, 0, 0, 8, 8}));
   EXPECT_NEAR(best.busbw_gbps, 500, 1);  // as without other servers
   // Ranks go through one server after the other.
-  const auto servers = servers_of(machine, Routes(machine));
+  const auto servers = servers_of(machine);
   int changes = 0;
   for (std::size_t r = 1; r < best.gpus.size(); ++r) changes += servers.together(best.gpus[r - 1], best.gpus[r]) ? 0 : 1;
   EXPECT_EQ(changes, 1);

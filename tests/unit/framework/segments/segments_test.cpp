@@ -17,19 +17,19 @@ Result<SegmentedProgram> cut_plan(const Topology& machine, const std::string& pl
                                   const Parameters& parameters = {}) {
   const auto plan = testing::plan_on(machine, planner, kind, parameters);
   if (!plan) return plan.error();
-  return cut_at_servers(machine, Routes(machine), plan->schedule, {.elements = elements, .type = DataType::float32}, {.slice = 1_KiB}, false);
+  return cut_at_servers(machine, plan->schedule, {.elements = elements, .type = DataType::float32}, {.slice = 1_KiB}, false);
 }
 
 TEST(Servers, AreWhatNoNetworkParts) {
   const auto two = testing::servers(2, 3);
-  const auto servers = servers_of(two, Routes(two));
+  const auto servers = servers_of(two);
   EXPECT_EQ(servers.of, (std::vector<int>{0, 0, 0, 1, 1, 1}));
   EXPECT_EQ(servers.ranks[1], (std::vector<Rank>{Rank{3}, Rank{4}, Rank{5}}));
   const auto one = testing::islands_over_pcie(2, 2);
-  EXPECT_EQ(servers_of(one, Routes(one)).count(), 1);
+  EXPECT_EQ(servers_of(one).count(), 1);
   const auto preset = make_preset("hgx-h100", {{"nodes", "3"}, {"network", "rail"}});
   ASSERT_TRUE(preset);
-  EXPECT_EQ(servers_of(*preset, Routes(*preset)).count(), 3);
+  EXPECT_EQ(servers_of(*preset).count(), 3);
 }
 
 TEST(Segments, OneServerIsOneStageWithoutMessages) {
@@ -94,16 +94,15 @@ TEST(Segments, NothingToMoveIsNoStage) {
 // A message that is issued a stage too early would send what has not come yet.
 TEST(Segments, ACutThatLosesAnOrderIsRefused) {
   const auto machine = testing::servers(3, 1);
-  const Routes routes(machine);
   const auto plan = testing::plan_on(machine, "ring", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
-  auto steps = segments::stage_steps(plan->schedule, servers_of(machine, routes));
+  auto steps = segments::stage_steps(plan->schedule, servers_of(machine));
   const auto unordered = segments::schedule_of(plan->schedule, steps);
   ASSERT_TRUE(unordered);
   auto order = segments::order_by_stages(*unordered, steps, false);
   const auto staged = segments::schedule_of(plan->schedule, order.steps);
   ASSERT_TRUE(staged);
-  const auto proof = verify(machine, routes, *staged);
+  const auto proof = verify(machine, *staged);
   ASSERT_TRUE(proof) << describe(proof.error());
   const auto whole = lower(*staged, *proof, {.elements = 300}, {});
   ASSERT_TRUE(whole);
@@ -121,7 +120,6 @@ TEST(Segments, WhateverIsPlannedIsCutAndProved) {
   const auto planners = builtin_planners();
   for (const auto& [count, size] : {std::pair{2, 1}, {2, 2}, {3, 2}, {4, 1}, {2, 3}}) {
     const auto machine = testing::servers(count, size);
-    const Routes routes(machine);
     for (const auto& entry : planners.entries()) {
       if (entry.name == "auto" || entry.name == "latency") continue;  // the first takes one of the others, the second is slow to plan
       for (const auto kind : all_collective_kinds()) {
@@ -130,7 +128,7 @@ TEST(Segments, WhateverIsPlannedIsCutAndProved) {
           context.in_place = in_place;
           const auto plan = testing::plan_on(machine, entry.name, make_collective(kind, machine.ranks()), {}, context);
           if (!plan) continue;
-          const auto cut = cut_at_servers(machine, routes, plan->schedule, {.elements = 1237, .type = DataType::float16},
+          const auto cut = cut_at_servers(machine, plan->schedule, {.elements = 1237, .type = DataType::float16},
                                           {.blocks_per_lane = 2, .slice = 128_B}, in_place);
           EXPECT_TRUE(cut) << entry.name << ' ' << to_string(kind) << ' ' << count << 'x' << size << ": " << describe(cut.error());
           ++cuts;

@@ -45,7 +45,7 @@ TEST(Answers, AFileOfOursIsAnsweredWhatItAsks) {
   EXPECT_TRUE(testing::same_topology(direct, *machine));
   EXPECT_EQ(gpu_kind(*machine)->title, gpu_kind(direct)->title);
   const auto by_lanes = answered(asked, answers({{"pcie_gen", "5"}, {"pcie_width", "8"}, {"socket_link", "20"}}));
-  const Routes routes(*by_lanes);
+  const auto& routes = by_lanes->routes();
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{0}, Rank{1})), GBps(20));
   EXPECT_FALSE(answered(asked, answers({{"pcie_gen", "5"}})));
 }

@@ -92,7 +92,7 @@ TEST(Field, EightNumaNodesAreTwoSocketsOfFour) {
   const auto* sockets = source(machine, "sockets");
   ASSERT_NE(sockets, nullptr);
   EXPECT_EQ(sockets->origin, Origin::assumed);
-  EXPECT_EQ(route_word(machine, Routes(machine), Rank{0}, Rank{1}), "SYS");
+  EXPECT_EQ(route_word(machine, Rank{0}, Rank{1}), "SYS");
 }
 
 TEST(Field, OfThreeAndFourOnTwoSwitchesTheFourAreTaken) {
@@ -114,7 +114,7 @@ TEST(Field, RanksThatAreHalfAGpuShareItsNvlinks) {
 TEST(Field, ARingOfCablesHasNoWayThroughANeighboursHost) {
   for (const auto* name : {"10_spark_ring4.yaml", "10c_spark_ring4_flat.yaml"}) {
     const auto machine = *load_topology(std::string{P2PLAB_SOURCE_DIR "/tests/data/field/"} + name);
-    const Routes routes(machine);
+    const auto& routes = machine.routes();
     EXPECT_TRUE(routes.connected(Rank{0}, Rank{1})) << name;
     EXPECT_FALSE(routes.connected(Rank{0}, Rank{2})) << name;
     EXPECT_NEAR(algbw(machine, CollectiveKind::all_reduce), 100.0 / 3, 0.01) << name;  // two opposite rings of 25 GB/s
@@ -140,12 +140,12 @@ TEST(Field, ALostBlankIsShownWhereItIs) {
 TEST(Field, TwoHivesOfFourAreTwoIslands) {
   const auto machine = field("14_rocm_showtopo.txt");
   EXPECT_EQ(machine.ranks(), 8);
-  const auto levels = find_islands(machine, Routes(machine));
+  const auto levels = find_islands(machine);
   ASSERT_FALSE(levels.empty());
   ASSERT_EQ(levels.back().islands.size(), 2U);
   EXPECT_EQ(levels.back().islands.front(), (std::vector{Rank{0}, Rank{1}, Rank{2}, Rank{3}}));
-  EXPECT_EQ(route_word(machine, Routes(machine), Rank{0}, Rank{1}), "XGMI");
-  EXPECT_EQ(route_word(machine, Routes(machine), Rank{0}, Rank{4}), "PCIE");
+  EXPECT_EQ(route_word(machine, Rank{0}, Rank{1}), "XGMI");
+  EXPECT_EQ(route_word(machine, Rank{0}, Rank{4}), "PCIE");
   ASSERT_NE(source(machine, "peer access"), nullptr);
   EXPECT_EQ(source(machine, "peer access")->source, "no table of 'rocm-smi --showtopoaccess' is given");
 }
@@ -168,8 +168,8 @@ TEST(Field, AGraphFileIsNamedAndMeshesOfFourAreDirect) {
 TEST(Field, NodeIsNotPhb) {
   const auto phb = field("20a_2x5090_phb.txt", {.gpu = "5090"});
   const auto node = field("20b_2x5090_node.txt", {.gpu = "5090"});
-  EXPECT_EQ(route_word(phb, Routes(phb), Rank{0}, Rank{1}), "PHB");
-  EXPECT_EQ(route_word(node, Routes(node), Rank{0}, Rank{1}), "NODE");
+  EXPECT_EQ(route_word(phb, Rank{0}, Rank{1}), "PHB");
+  EXPECT_EQ(route_word(node, Rank{0}, Rank{1}), "NODE");
   EXPECT_EQ(source(phb, "NODE"), nullptr);
   ASSERT_NE(source(node, "NODE"), nullptr);
   EXPECT_EQ(source(node, "NODE")->origin, Origin::assumed);
@@ -177,7 +177,7 @@ TEST(Field, NodeIsNotPhb) {
 
 TEST(Field, WhereNothingTellsTheSocketsThatIsSaid) {
   const auto machine = field("26_vm_sys_no_numa.txt");
-  EXPECT_EQ(route_word(machine, Routes(machine), Rank{0}, Rank{3}), "SYS");
+  EXPECT_EQ(route_word(machine, Rank{0}, Rank{3}), "SYS");
   ASSERT_NE(source(machine, "sockets"), nullptr);
   EXPECT_EQ(source(machine, "sockets")->key, "sockets");
   EXPECT_EQ(count(machine, NodeKind::host), 1);

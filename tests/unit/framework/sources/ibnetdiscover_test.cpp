@@ -35,7 +35,7 @@ TEST(IbNetDiscover, HostsAreServersAndCablesLinks) {
   const auto [machine, warnings] = fabric("hgx-h100:gpus=4");
   EXPECT_EQ(machine.ranks(), 16);
   EXPECT_EQ(machine.name(), "ibnetdiscover_4hosts");
-  const auto servers = servers_of(machine, Routes(machine));
+  const auto servers = servers_of(machine);
   EXPECT_EQ(servers.count(), 4);
   EXPECT_EQ(between(machine, "node01.gpu2", "node01.mlx5_2"), GBps(50));
   EXPECT_EQ(between(machine, "node03.mlx5_0", "MF0;ib-leaf02:MQM9700/U1"), GBps(50));

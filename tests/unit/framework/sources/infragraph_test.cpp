@@ -100,7 +100,7 @@ TEST(InfraGraph, WhatIsExportedReadsBackAsTheSameMachine) {
     EXPECT_NEAR(algbw(back->topology, CollectiveKind::all_gather), algbw(machine, CollectiveKind::all_gather), 1e-6) << preset;
     const auto islands = [](const Topology& topology) {
       std::vector<std::vector<std::vector<Rank>>> all;
-      for (const auto& level : find_islands(topology, Routes(topology))) all.push_back(level.islands);
+      for (const auto& level : find_islands(topology)) all.push_back(level.islands);
       return all;
     };
     EXPECT_EQ(islands(back->topology), islands(machine)) << preset;

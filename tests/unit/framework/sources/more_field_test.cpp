@@ -7,7 +7,6 @@
 
 #include "p2plab/bounds/place.h"
 #include "p2plab/machine/islands.h"
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_view.h"
 #include "support/described.h"

@@ -7,7 +7,6 @@
 #include <map>
 
 #include "p2plab/machine/fabric.h"
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_io.h"
 #include "support/rates.h"

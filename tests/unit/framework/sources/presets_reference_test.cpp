@@ -21,8 +21,8 @@ void expect_same_capacities(const Topology& ours, const Topology& theirs, const 
   ASSERT_EQ(ours.ranks(), theirs.ranks());
   const auto our_degrees = degrees(ours);
   const auto their_degrees = degrees(theirs);
-  const Routes our_routes(ours);
-  const Routes their_routes(theirs);
+  const auto& our_routes = ours.routes();
+  const auto& their_routes = theirs.routes();
   for (std::int64_t i = 0; i < ours.ranks(); ++i) {
     const Rank a{i};
     EXPECT_EQ(our_degrees[a.index()].out, their_degrees[order[a.index()].index()].out) << i;

@@ -21,7 +21,7 @@ namespace {
 using testing::machine;
 
 Bandwidth width(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
+  const auto& routes = topology.routes();
   return routes.bottleneck(routes.between(Rank{from}, Rank{to}));
 }
 
@@ -75,7 +75,7 @@ TEST(Presets, TheFifthGpuOfADgx1HasOneNeighbourSoThatNoRingOfNvlinkExists) {
 
 TEST(Presets, PcieGivesEveryPairOfADgx1ARoute) {
   const auto server = machine("dgx-v100:gpus=5,pcie=on");
-  const Routes routes(server);
+  const auto& routes = server.routes();
   for (int a = 0; a < 5; ++a) {
     for (int b = 0; b < 5; ++b) EXPECT_TRUE(routes.connected(Rank{a}, Rank{b}));
   }
@@ -183,13 +183,13 @@ TEST(Presets, APcieBoxSpreadsItsGpusEvenly) {
   EXPECT_EQ(upstream(2), "pcie1");
   EXPECT_EQ(upstream(5), "pcie3");
   EXPECT_EQ(width(server, 0, 1), GBps(12));
-  const Routes routes(server);
+  const auto& routes = server.routes();
   EXPECT_EQ(server.node(*routes.host_of(Rank{5})).name, "socket1");
 }
 
 TEST(Presets, PinnedMemoryIsOnTheNearestSocketEvenIfBothAreAsWide) {
   const auto server = machine("pcie-server:gen=3,upi=18");
-  const Routes routes(server);
+  const auto& routes = server.routes();
   for (int r = 0; r < 8; ++r) EXPECT_EQ(server.node(*routes.host_of(Rank{r})).name, r < 4 ? "socket0" : "socket1") << r;
 }
 

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "p2plab/bounds/place.h"
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_view.h"
 #include "p2plab/program/peer_access.h"

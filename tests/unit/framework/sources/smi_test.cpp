@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "support/described.h"
 #include "support/rates.h"

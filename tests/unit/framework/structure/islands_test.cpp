@@ -23,7 +23,7 @@ Islands plain(const IslandLevel& level) {
   return all;
 }
 
-std::vector<IslandLevel> levels(const Topology& topology) { return find_islands(topology, Routes(topology)); }
+std::vector<IslandLevel> levels(const Topology& topology) { return find_islands(topology); }
 std::vector<IslandLevel> levels(const std::string& text) { return levels(machine(text)); }
 
 TEST(Islands, NvlinkPairsOverPcieArePairs) {
@@ -131,15 +131,13 @@ TEST(Islands, LevelsHoldEveryRankOnceAndFinerOnesLieWithinCoarserOnes) {
 
 TEST(Islands, ARouteIsOfTheClassOfItsFurthestPart) {
   const auto server = machine("pcie-server");
-  const Routes routes(server);
-  EXPECT_EQ(route_class(server, routes, Rank{0}, Rank{1}), RouteClass::pcie_switch);
-  EXPECT_EQ(route_class(server, routes, Rank{0}, Rank{2}), RouteClass::host);
-  EXPECT_EQ(route_class(server, routes, Rank{0}, Rank{7}), RouteClass::between_hosts);
+  EXPECT_EQ(route_class(server, Rank{0}, Rank{1}), RouteClass::pcie_switch);
+  EXPECT_EQ(route_class(server, Rank{0}, Rank{2}), RouteClass::host);
+  EXPECT_EQ(route_class(server, Rank{0}, Rank{7}), RouteClass::between_hosts);
   const auto cluster = machine("hgx-h200:nodes=2,network=rail");
-  const Routes far(cluster);
-  EXPECT_EQ(route_class(cluster, far, Rank{0}, Rank{1}), RouteClass::fabric);
-  EXPECT_EQ(route_class(cluster, far, Rank{0}, Rank{8}), RouteClass::network);
-  EXPECT_EQ(route_class(cluster, far, Rank{0}, Rank{9}), RouteClass::none);
+  EXPECT_EQ(route_class(cluster, Rank{0}, Rank{1}), RouteClass::fabric);
+  EXPECT_EQ(route_class(cluster, Rank{0}, Rank{8}), RouteClass::network);
+  EXPECT_EQ(route_class(cluster, Rank{0}, Rank{9}), RouteClass::none);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(Symmetry, GeneratorsJoinTheGpusOfAnOrbit) {
        {std::tuple{std::string{"torus"}, Parameters{{"dims", "4x6"}}, 1}, {"dgx-a100", {{"nodes", "3"}}, 1}, {"mesh", {{"dims", "3x3"}}, 3}}) {
     const auto machine = *make_preset(name, parameters);
     std::vector<const std::vector<std::int32_t>*> images;
-    const auto generators = symmetry_generators(machine);
+    const auto generators = machine.symmetries();
     for (const auto& generator : generators) {
       expect_automorphism(machine, generator);
       images.push_back(&generator.nodes);
@@ -127,7 +127,8 @@ TEST(Symmetry, IsSoonKnownToBeMissingWhereBudgetsBreakIt) {
     if (next.size() == 2) builder.add_group({"out" + std::to_string(from), GBps(60), next});
   }
   const auto started = std::chrono::steady_clock::now();
-  EXPECT_TRUE(symmetry_generators(testing::built(std::move(builder))).empty());
+  const auto built = testing::built(std::move(builder));
+  EXPECT_TRUE(built.symmetries().empty());
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds{2});
 }
 
@@ -143,7 +144,7 @@ TEST(Symmetry, KeepsPairsThatShareABudgetTogether) {
   for (std::size_t g = 0; g + 6 < out.size(); ++g) builder.add_group({"pair" + std::to_string(g), GBps(60), {out[g], out[g + 6]}});
   const auto machine = testing::built(std::move(builder));
   std::vector<const std::vector<std::int32_t>*> images;
-  const auto generators = symmetry_generators(machine);
+  const auto generators = machine.symmetries();
   for (const auto& generator : generators) {
     images.push_back(&generator.nodes);
     for (std::size_t g = 0; g + 6 < out.size(); ++g) EXPECT_EQ(std::abs(generator.nodes[g] - generator.nodes[g + 6]), 6);

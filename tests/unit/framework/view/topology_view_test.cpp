@@ -22,12 +22,12 @@ using testing::machine;
 
 std::string text_of(const std::string& name, const TextOptions& options = {}) {
   const auto server = machine(name);
-  return topology_text(server, Routes(server), options);
+  return topology_text(server, options);
 }
 
 nlohmann::json json_of(const std::string& name) {
   const auto server = machine(name);
-  return nlohmann::json::parse(topology_json(server, Routes(server)));
+  return nlohmann::json::parse(topology_json(server));
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -85,7 +85,7 @@ TEST(TopologyText, NoLineIsWiderThanAsked) {
 TEST(TopologyText, ALostDirectionIsNamed) {
   const auto server = apply_mask(machine("dgx-v100"), {.links = {{"gpu0", "gpu3", false}}});
   ASSERT_TRUE(server);
-  expect_line(topology_text(*server, Routes(*server)), "  gpu3 -> gpu0: 50 GB/s, nothing back");
+  expect_line(topology_text(*server), "  gpu3 -> gpu0: 50 GB/s, nothing back");
 }
 
 TEST(TopologyText, OneGpuAloneIsAMachineToo) { expect_line(text_of("full-mesh:gpus=1"), "full-mesh: 1 GPU, 0 links, each in one direction"); }
@@ -144,9 +144,7 @@ Topology hostile() {
   return *std::move(topology);
 }
 
-TEST(TopologyJson, HostileNamesMakeAValidDocument) {
-  EXPECT_FALSE(nlohmann::json::parse(topology_json(hostile(), Routes(hostile())), nullptr, false).is_discarded());
-}
+TEST(TopologyJson, HostileNamesMakeAValidDocument) { EXPECT_FALSE(nlohmann::json::parse(topology_json(hostile()), nullptr, false).is_discarded()); }
 
 int count(const pugi::xml_node& node, const std::string& name) {
   int found = node.name() == name ? 1 : 0;
@@ -272,9 +270,8 @@ TEST(TopologySvg, HostileNamesMakeAValidDocument) {
 TEST(TopologyView, RandomMachinesMakeValidDocuments) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     const auto server = testing::RandomTopology{seed}.make();
-    const Routes routes(server);
-    EXPECT_FALSE(topology_text(server, routes, {.columns = 80}).empty());
-    EXPECT_FALSE(nlohmann::json::parse(topology_json(server, routes), nullptr, false).is_discarded()) << seed;
+    EXPECT_FALSE(topology_text(server, {.columns = 80}).empty());
+    EXPECT_FALSE(nlohmann::json::parse(topology_json(server), nullptr, false).is_discarded()) << seed;
     pugi::xml_document document;
     ASSERT_TRUE(document.load_string(topology_svg(server).c_str())) << seed;
     EXPECT_EQ(count(document.child("svg"), "circle"), server.ranks()) << seed;

@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/machine/routes.h"
 #include "p2plab/run/detect.h"
 #include "support/same_topology.h"
 #include "support/scratch.h"
@@ -76,7 +75,6 @@ TEST(BuildMachine, APairThatCudaKeepsApartLosesItsWayOverNvlinkAloud) {
   }
   const auto detected = build_machine(facts);
   ASSERT_TRUE(detected) << describe(detected.error());
-  const Routes routes(detected->topology);
   EXPECT_EQ(detected->disagreements.size(), 8U);  // 4 pairs, both directions
   EXPECT_NE(detected->disagreements.front().find("CUDA lets gpu0 not reach gpu2's memory"), std::string::npos);
   const auto over_nvlink = [&](int a, int b) {

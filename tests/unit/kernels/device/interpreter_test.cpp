@@ -197,8 +197,7 @@ TEST(Ll128Wire, CoversEveryByteOnce) {
 
 TEST(PacketInterpreter, CrossesHostMemoryWhereRanksDoNotReachEachOther) {
   const auto machine = testing::pairs_across_a_host();
-  const Routes routes(machine);
-  const PeerAccess peer_access(machine, routes);
+  const PeerAccess peer_access(machine);
   // By packets every plan runs all the same.
   for (const auto* planner : {"one_shot", "two_shot", "ring", "hierarchical"}) {
     SCOPED_TRACE(planner);

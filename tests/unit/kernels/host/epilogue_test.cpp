@@ -225,17 +225,16 @@ TEST(HostExecutor, ChecksEveryEpilogueAfterEveryPlanner) {
   int runs = 0;
   for (int n = 2; n <= 8; ++n) {
     const auto machine = testing::one_switch(n);
-    const Routes routes(machine);
     for (const auto& entry : planners.entries()) {
       const auto plan = testing::plan_on(machine, entry.name, CollectiveKind::all_reduce);
       if (!plan) continue;
-      const auto proof = verify(machine, routes, plan->schedule);
+      const auto proof = verify(machine, plan->schedule);
       ASSERT_TRUE(proof);
       for (std::size_t e = 0; e < epilogues.size(); ++e) {
         const Payload payload{.elements = epilogues[e].hidden * 3, .type = types[(e + static_cast<std::size_t>(n)) % types.size()]};
         const auto program = with_epilogue(*lower(plan->schedule, *proof, payload, {.blocks_per_lane = 2, .slices = 2}), epilogues[e]);
         ASSERT_TRUE(program);
-        const auto found = host->run({&machine, &routes, &*plan, &*program}, {.warmup = 0, .repeats = 1, .threads = 1});
+        const auto found = host->run({&machine, &*plan, &*program}, {.warmup = 0, .repeats = 1, .threads = 1});
         ASSERT_TRUE(found) << describe(found.error());
         EXPECT_TRUE(found->check->passed) << entry.name << ", " << n << " ranks: " << found->check->first_wrong;
         EXPECT_GT(found->check->elements, payload.elements * n);

@@ -18,9 +18,7 @@ struct Tuned {
   Plan plan;
   Proof proof;
   Tuned(int ranks, const char* planner, CollectiveKind kind)
-      : machine(testing::one_switch(ranks)),
-        plan(*testing::plan_on(machine, planner, kind)),
-        proof(*verify(machine, Routes{machine}, plan.schedule)) {}
+      : machine(testing::one_switch(ranks)), plan(*testing::plan_on(machine, planner, kind)), proof(*verify(machine, plan.schedule)) {}
   Tuning operator()(const Payload& payload) const { return gpu_tuning(plan.schedule, proof, payload); }
   Tuning staged(const Payload& payload) const { return staged_gpu_tuning(plan.schedule, proof, payload); }
 };

@@ -45,7 +45,7 @@ Moves moves_of(const Program& program) {
 }
 
 void expect_predicted(const Topology& machine, const Program& program) {
-  const auto result = simulate(machine, Routes(machine), program, {}, {.record = true});
+  const auto result = simulate(machine, program, {}, {.record = true});
   ASSERT_TRUE(result) << describe(result.error());
   const auto& ran = recorded(program, result->recording);
   EXPECT_EQ(ran.packets.get(), program.packets.get());

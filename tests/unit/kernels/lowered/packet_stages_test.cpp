@@ -16,12 +16,10 @@ using enum CollectiveKind;
 
 std::optional<PacketProgram> packets_of_plan(int ranks, const std::string& planner, CollectiveKind kind) {
   const auto machine = testing::one_switch(ranks);
-  const Routes routes(machine);
   const auto plan = testing::plan_on(machine, planner, kind);
   if (!plan) return std::nullopt;
-  const PeerAccess peer_access(machine, routes);
-  const auto program =
-      *lower(plan->schedule, *verify(machine, routes, plan->schedule), {.elements = 4096, .type = DataType::float32}, {}, peer_access);
+  const PeerAccess peer_access(machine);
+  const auto program = *lower(plan->schedule, *verify(machine, plan->schedule), {.elements = 4096, .type = DataType::float32}, {}, peer_access);
   return make_packet_program(program, peer_access, PacketWire::lamport);
 }
 

@@ -112,10 +112,9 @@ TEST(CommunicatorsOverServers, LeaveToNcclWhatItIsFasterAt) {
 std::string table_of(const std::string& planner, const std::string& machine, bool nccl = false) {
   const auto topology = resolve_topology(machine);
   expects(static_cast<bool>(topology));
-  const Routes routes(*topology);
   const auto collective = make_collective(CollectiveKind::all_reduce, topology->ranks());
   const auto planners = builtin_planners();
-  const auto plan = planners.find(planner)->make()->plan(*topology, collective, {.routes = &routes, .payload = {.elements = 1024}});
+  const auto plan = planners.find(planner)->make()->plan(*topology, collective, {.payload = {.elements = 1024}});
   expects(static_cast<bool>(plan));
   TunedTable table{.topology = *topology, .dtype = DataType::float32, .profile = "h200", .bands = {}};
   TunedBand band{.algorithm = {.name = planner, .parameters = plan->parameters}, .plan = *plan, .reason = "the only one", .sizes = {}};

@@ -37,15 +37,14 @@ void expect_all_good(const std::vector<Status>& outcomes, std::size_t ranks) {
 Result<Measurement> run_collective(Session& session, CollectiveKind kind, const std::string& planner, std::int64_t elements,
                                    const RunOptions& options) {
   const auto machine = testing::one_switch(session.ranks());
-  const Routes routes(machine);
   auto plan = testing::plan_on(machine, planner, kind);
   if (!plan) return std::move(plan).error();
-  const auto proof = verify(machine, routes, plan->schedule);
+  const auto proof = verify(machine, plan->schedule);
   if (!proof) return proof.error();
   const Payload payload{.elements = elements, .type = DataType::float32};
   const auto program = lower(plan->schedule, *proof, payload, {.blocks_per_lane = 2, .slice = 4_KiB});
   if (!program) return program.error();
-  return host_processes(session)->run({&machine, &routes, &*plan, &*program}, options);
+  return host_processes(session)->run({&machine, &*plan, &*program}, options);
 }
 
 Status right(const Result<Measurement>& measured) {

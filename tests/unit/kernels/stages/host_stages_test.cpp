@@ -31,16 +31,15 @@ struct Case {
 };
 
 Result<Measurement> run_case(Executor& executor, const Topology& machine, const Case& one, const RunOptions& options) {
-  const Routes routes(machine);
   PlanContext context;
   context.in_place = one.in_place;
   const auto plan = testing::plan_on(machine, one.planner, make_collective(one.kind, machine.ranks()), {}, context);
   if (!plan) return plan.error();
-  const auto proof = verify(machine, routes, plan->schedule, {.in_place = one.in_place});
+  const auto proof = verify(machine, plan->schedule, {.in_place = one.in_place});
   if (!proof) return proof.error();
   const auto program = lower(plan->schedule, *proof, one.payload, {.blocks_per_lane = 2, .slice = 4_KiB});
   if (!program) return program.error();
-  return executor.run({&machine, &routes, &*plan, &*program}, options);
+  return executor.run({&machine, &*plan, &*program}, options);
 }
 
 // Runs all cases on servers of so many processes; a case that cannot be planned is left out. How many were right.
@@ -137,7 +136,7 @@ TEST(HostStages, TheSecondRunAfterAnErrorOfTheProgramIsRight) {
 
 TEST(ServerPlaces, OneServerIsOneMachine) {
   const auto machine = testing::servers(2, 2);
-  const auto servers = servers_of(machine, Routes(machine));
+  const auto servers = servers_of(machine);
   EXPECT_TRUE(stages::check_places(servers, {"a", "a", "b", "b"}));
   EXPECT_TRUE(stages::check_places(servers, {"a", "a", "a", "a"}));
   const auto mixed = stages::check_places(servers, {"a", "b", "a", "b"});

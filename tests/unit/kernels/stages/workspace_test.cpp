@@ -109,7 +109,6 @@ TEST(Workspace, SegmentsOfServersGiveWhatTheCollectivePromises) {
   int ran = 0;
   for (const auto& [count, size] : {std::pair{2, 1}, {2, 2}, {3, 2}}) {
     const auto machine = testing::servers(count, size);
-    const Routes routes(machine);
     for (const auto* planner : {"ring", "hierarchical", "forest"}) {
       for (const auto kind : all_collective_kinds()) {
         for (const bool in_place : {false, true}) {
@@ -118,7 +117,7 @@ TEST(Workspace, SegmentsOfServersGiveWhatTheCollectivePromises) {
           const auto plan = testing::plan_on(machine, planner, make_collective(kind, machine.ranks()), {}, context);
           if (!plan) continue;
           const Payload payload{.elements = 1237, .type = DataType::float16};
-          const auto cut = cut_at_servers(machine, routes, plan->schedule, payload, {}, in_place);
+          const auto cut = cut_at_servers(machine, plan->schedule, payload, {}, in_place);
           ASSERT_TRUE(cut) << describe(cut.error());
           const auto found = Emulation(plan->schedule, *cut, payload, in_place).run(ran % 2 == 0 ? Protocol::simple : Protocol::ll);
           EXPECT_TRUE(found.passed) << planner << ' ' << to_string(kind) << ' ' << count << 'x' << size << ' ' << in_place << ": "
@@ -133,12 +132,11 @@ TEST(Workspace, SegmentsOfServersGiveWhatTheCollectivePromises) {
 
 TEST(Workspace, BuffersLieApartAndAlignedOrOneInTheOther) {
   const auto machine = testing::servers(2, 1);
-  const Routes routes(machine);
   const auto plan = testing::plan_on(machine, "ring", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
   const Payload payload{.elements = 1000, .type = DataType::float32};
   const BufferLayout layout(plan->schedule, payload);
-  const auto cut = cut_at_servers(machine, routes, plan->schedule, payload, {}, true);
+  const auto cut = cut_at_servers(machine, plan->schedule, payload, {}, true);
   ASSERT_TRUE(cut);
   const auto apart = *stages::workspaces_of(*cut, layout, false);
   EXPECT_EQ(apart[1].begins, (std::array<std::int64_t, 3>{0, 2048, 2048 + 4096}));
