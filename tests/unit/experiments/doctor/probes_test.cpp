@@ -180,7 +180,7 @@ TEST(Matrix, TextAndJsonHoldEveryProbe) {
 // As `doctor` asks the drivers: whoever stands in one is not waited for.
 TEST(ChildProcess, ThatHangsIsNotWaitedFor) {
   EXPECT_EQ(*doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; echo two"}), Seconds{30}), "one\ntwo\n");
-  const auto hung = doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; sleep 100"}), Seconds{0.1});
+  const auto hung = doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; exec sleep 100"}), Seconds{0.1});
   ASSERT_FALSE(hung);
   EXPECT_NE(hung.error().message.find("no answer within"), std::string::npos) << hung.error().message;
   const auto broken = doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; exit 3"}), Seconds{30});
