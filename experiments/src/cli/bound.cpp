@@ -8,9 +8,12 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "p2plab/base/quantity.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/topology_view.h"
+#include "p2plab/simulator/collective_floor.h"
+#include "plan/floors_json.h"
 #include "report/assumed_json.h"
 
 namespace p2plab::cli {
@@ -22,6 +25,9 @@ struct BoundArguments {
   GroupArguments group;
   std::string in_network;
   std::string multicast;
+  std::string size;
+  std::string dtype = "float32";
+  std::string profile;
   LimitArguments limits;
   bool json = false;
 };
@@ -50,7 +56,33 @@ nlohmann::ordered_json prices_of(const Topology& topology, const std::vector<std
   return json;
 }
 
-std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able, const AssumedRange& range) {
+// What one call of a size takes at least: by links alone, and by a profile.
+struct OfSize {
+  Bytes size{0};
+  Seconds bound{0};
+  std::string profile;
+  std::vector<KindFloor> floors;
+};
+
+std::string text_of(const OfSize& call) {
+  auto text = fmt::format("  {:<18}{:.2f} us at least, by links alone\n", to_string(call.size), microseconds(call.bound));
+  for (const auto& floor : call.floors) {
+    text += fmt::format("  {:<18}{:.2f} us at least by profile {}: {}\n", floor.kind == ProgramKind::copies ? "copied" : to_string(floor.kind),
+                        microseconds(floor.time), call.profile, floor.because);
+  }
+  return text;
+}
+
+nlohmann::ordered_json json_of(const std::optional<OfSize>& call) {
+  if (!call) return nullptr;
+  return {{"size_bytes", call->size.count()},
+          {"bound_us", microseconds(call->bound)},
+          {"profile", call->profile},
+          {"latency_bounds", floors_json(call->floors)}};
+}
+
+std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able, const AssumedRange& range,
+                    const std::optional<OfSize>& call) {
   const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
                                     {"ranks", bound.members},
                                     {"algbw_gbps", number(bound.algbw_gbps())},
@@ -66,7 +98,8 @@ std::string json_of(const Topology& topology, const Bound& bound, const InNetwor
                                     {"rests_on", rests_on_json(range, "algbw_gbps")},
                                     {"also_assumed", also_assumed_json(range)},
                                     {"multicast", names_of(topology, able.multicast)},
-                                    {"reduce", names_of(topology, able.reduce)}};
+                                    {"reduce", names_of(topology, able.reduce)},
+                                    {"of_size", json_of(call)}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -104,6 +137,19 @@ Result<InNetwork> able_switches(const BoundArguments& arguments, const Topology&
   return able;
 }
 
+// Switches that multicast or reduce are no part of the cost model.
+Result<std::optional<OfSize>> of_size(const BoundArguments& arguments, const Topology& topology, const Collective& collective, const Bound& bound) {
+  if (arguments.size.empty()) return std::optional<OfSize>{};
+  auto size = read_option("--size", parse_bytes(arguments.size));
+  if (!size) return std::move(size).error();
+  auto payload = payload_from(*size, arguments.dtype);
+  if (!payload) return std::move(payload).error();
+  auto profile = profile_from(arguments.profile, topology);
+  if (!profile) return std::move(profile).error();
+  return std::optional{
+      OfSize{*size, lower_bound(bound, *payload), profile->name, collective_floors(topology, collective, bound, *payload, *profile)}};
+}
+
 Status print_bound(const BoundArguments& arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   auto topology = topology_from(arguments.topology);
@@ -126,7 +172,10 @@ Status print_bound(const BoundArguments& arguments, Watch& watch) {
     const auto moved = bound(other, *collective, *able, late);
     return moved && !late() ? std::optional{moved->algbw_gbps()} : std::nullopt;
   });
-  return watch.print(arguments.json ? json_of(machine, *found, *able, range) : text_of(machine, *found, *able, range));
+  const auto call = of_size(arguments, machine, *collective, *found);
+  if (!call) return call.error();
+  return watch.print(arguments.json ? json_of(machine, *found, *able, range, *call)
+                                    : text_of(machine, *found, *able, range) + (*call ? text_of(**call) : std::string{}));
 }
 
 }  // namespace
@@ -141,6 +190,13 @@ Command bound_command(CLI::App& parent) {
                   "switches that multicast and reduce, as NVLink SHARP does: all, kinds such as nvswitch, nodes; the bound with their help")
       ->type_name("LIST");
   app->add_option("--multicast", a->multicast, "further switches, which multicast only")->type_name("LIST");
+  auto* size = app->add_option("--size", a->size, "nccl-tests' size of one call, as in '1 MiB': what it takes at least, latencies and bytes together")
+                   ->type_name("S");
+  app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE")->needs(size);
+  app->add_option("--profile", a->profile, "what launches, steps and flags cost (default: that of the machine's GPUs; ideal: none)")
+      ->type_name("P")
+      ->needs(size);
+  for (const auto* other : {"--in-network", "--multicast"}) size->excludes(app->get_option(other));
   app->add_flag("--json", a->json, "print as JSON");
   add_time_limit(*app, a->limits, "how long to look for the bound", "");
   add_memory_limit(*app, a->limits);

@@ -2,8 +2,7 @@
 #include "plan/collective_bound.h"
 
 #include <chrono>
-
-#include "p2plab/bounds/bounds.h"
+#include <memory>
 
 namespace p2plab {
 
@@ -15,7 +14,8 @@ Limit limit_of(const Topology& topology, const Collective& collective, const std
   const auto rate = found->algbw_gbps();
   Limit limit{.algbw_gbps = rate > 0 ? std::optional(rate) : std::nullopt, .time = {}, .argument = found->argument};
   for (const auto node : found->cut) limit.cut.push_back(topology.node(node).name);
-  limit.time = [bound = *std::move(found)](const Payload& payload) { return std::optional(lower_bound(bound, payload)); };
+  limit.bound = std::make_shared<const Bound>(*std::move(found));
+  limit.time = [bound = limit.bound](const Payload& payload) { return std::optional(lower_bound(*bound, payload)); };
   return limit;
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/payload.h"
@@ -19,6 +21,7 @@ struct Limit {
   std::string missing = {};                                    // why no bound is known
   std::string argument = {};                                   // its proof in one sentence
   std::vector<std::string> cut = {};                           // the nodes whose links prove it, where one cut does
+  std::shared_ptr<const Bound> bound = nullptr;                // itself, if it is known
 };
 
 /// The limit of `collective` on `topology`; once `stop` (empty: never) says so, and after 30 s, what is proved

@@ -11,6 +11,7 @@
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/segments/segments.h"
 #include "plan/collective_bound.h"
+#include "plan/floors_json.h"
 #include "report/assumed_json.h"
 
 namespace p2plab {
@@ -48,6 +49,12 @@ std::optional<Seconds> at_link_rates(const Evaluator& evaluator, const Limit& le
   const auto whole = payload.elements - payload.elements % std::ssize(collective.members);  // blocks are whole elements
   payload.elements = static_cast<std::int64_t>(static_cast<double>(whole) / efficiency);
   return least.time(payload);
+}
+
+std::vector<KindFloor> floors_of(const Evaluator& evaluator, const Limit& least, const Evaluation& evaluation) {
+  if (!least.bound || evaluation.program.epilogue) return {};
+  return collective_floors(evaluator.topology(), evaluation.plan().schedule.collective(), *least.bound, evaluation.program.payload,
+                           evaluator.profile());
 }
 
 }  // namespace
@@ -132,6 +139,8 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .alone = alone_below(least.time(evaluation.program.payload), evaluator, evaluation),
                      .at_link_rates = at_link_rates(evaluator, least, evaluation),
                      .link_efficiency = efficiency_of(evaluator.profile(), evaluation.program.tuning.protocol),
+                     .floors = floors_of(evaluator, least, evaluation),
+                     .kind = kind_of(evaluation.program),
                      .argument = least.argument,
                      .cut = least.cut,
                      .over_servers = over_servers(evaluator, evaluation),
@@ -150,6 +159,19 @@ std::string slicing(const Tuning& tuning) {
                                 : fmt::format("slices of {}", tuning.slice.count() > 0 ? to_string(tuning.slice) : "a whole chunk");
   return tuning.lane_per_step ? text + ", steps apart" : text;
 }
+
+namespace {
+
+std::string latency_text(const PlanSummary& plan) {
+  const auto& least = *least_floor(plan.floors);
+  auto text = fmt::format("  counting latency no plan takes less than {:.2f} us", microseconds(least.time));
+  const auto* mine = floor_of(plan.floors, plan.kind);
+  if (mine != nullptr && mine->time > least.time)
+    text += fmt::format("; none by {} less than {:.2f} us", what_is(mine->kind), microseconds(mine->time));
+  return text + "\n";
+}
+
+}  // namespace
 
 std::string to_text(const PlanSummary& plan) {
   std::string parameters;
@@ -185,6 +207,7 @@ std::string to_text(const PlanSummary& plan) {
                         plan.tuning.protocol == Protocol::copy ? "copy engines" : "thread blocks", microseconds(*plan.at_link_rates),
                         more >= 1 ? fmt::format(", {:.0f} % above the bound", more) : std::string{}, 100 * plan.link_efficiency);
   }
+  if (!plan.floors.empty()) text += latency_text(plan);
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
   text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.thread_blocks, slicing(plan.tuning));
   text += fmt::format("  memory           {} of scratch a GPU{}\n", about(plan.scratch),
@@ -223,6 +246,8 @@ std::string to_json(const PlanSummary& plan) {
                               {"protocol", to_string(plan.tuning.protocol)},
                               {"gap_pct", number(plan.gap_pct())},
                               {"bound_at_link_rates_us", number(in_us(plan.at_link_rates))},
+                              {"latency_bounds", floors_json(plan.floors)},
+                              {"kind", to_string(plan.kind)},
                               {"argument", plan.argument},
                               {"cut", plan.cut},
                               {"reason", plan.reason},

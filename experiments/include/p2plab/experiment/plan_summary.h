@@ -8,6 +8,7 @@
 
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/machine/assumptions.h"
+#include "p2plab/simulator/collective_floor.h"
 
 namespace p2plab {
 
@@ -34,6 +35,8 @@ struct PlanSummary {
   std::optional<Seconds> alone = std::nullopt;          // what one call takes, where calls in a row overlap so much that they beat one call's bound
   std::optional<Seconds> at_link_rates = std::nullopt;  // the bound by what such plans get of links, where nothing else limits the machine
   double link_efficiency = 1;                           // what they get of a link's bandwidth, by the profile
+  std::vector<KindFloor> floors = {};                   // what one call takes at least by the profile, latencies and bytes together
+  ProgramKind kind = ProgramKind::slices;               // which of them is of programs like this one
   std::string argument;                                 // what proves the bound, in one sentence
   std::vector<std::string> cut = {};                    // the nodes whose links prove it, where one cut does
   int multiprocessors = 0;                              // of each GPU, if it was asked what that costs
