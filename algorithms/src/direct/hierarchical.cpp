@@ -20,6 +20,7 @@
 #include "direct/exchange.h"
 #include "direct/hierarchy.h"
 #include "direct/island_moves.h"
+#include "direct/island_reads.h"
 #include "direct/rotated_islands.h"
 
 namespace p2plab {
@@ -58,6 +59,8 @@ class Hierarchical final : public Planner {
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
+    if (variants->front().reads_inside && (collective.kind != all_reduce || hierarchy.levels() != 2))
+      return unsupported("hierarchical", collective.kind, "inside=read is for an all_reduce over islands of one level", "leave inside as it is");
     if (collective.kind == all_to_all || collective.kind == send_receive) {
       if (variants->front().ring_inside || variants->front().across != Across::direct)  // asked for: else direct comes first
         return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings and trees would only delay them",
@@ -85,18 +88,24 @@ class Hierarchical final : public Planner {
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"inside", "how members of an island exchange: direct, ring, or auto: whichever is estimated faster", "auto"},
+    return {{"inside", "how members of an island exchange: direct, ring, read (all_reduce over two levels, across=direct), or auto: direct or ring",
+             "auto"},
             {"across", "how islands exchange: direct, ring, tree (two binary trees between the outermost), or auto: direct or ring", "auto"}};
   }
 
  private:
   static Result<std::vector<IslandVariant>> read(const Parameters& parameters) {
-    static const std::array<std::string, 3> ways_inside{"auto", "direct", "ring"};
+    static const std::array<std::string, 4> ways_inside{"auto", "direct", "ring", "read"};
     static const std::array<std::string, 4> ways_across{"auto", "direct", "ring", "tree"};
     auto inside = word_parameter(parameters, "inside", ways_inside);
     if (!inside) return std::move(inside).error();
     auto across = word_parameter(parameters, "across", ways_across);
     if (!across) return std::move(across).error();
+    if (*inside == "read") {
+      if (*across == "ring" || *across == "tree")
+        return Error{ErrorCode::invalid_input, fmt::format("inside=read goes with across=direct, not {}", *across)};
+      return std::vector{IslandVariant{.reads_inside = true}};
+    }
     std::vector<IslandVariant> variants;
     for (const bool ring_inside : {false, true}) {
       for (const auto& [name, way] : {std::pair{"direct", Across::direct}, std::pair{"ring", Across::ring}, std::pair{"tree", Across::tree}}) {
@@ -150,7 +159,7 @@ class Hierarchical final : public Planner {
     const auto* const rotated_by = rotations ? &*rotations : nullptr;
     std::vector<Chunk> others;
     switch (collective.kind) {
-      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, variant.across, rotated_by); break;
+      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, variant, rotated_by); break;
       case CollectiveKind::broadcast:
       case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, variant.across); break;
       default: others = own_blocks(*flow, moves, hierarchy, collective, rotated_by); break;
@@ -158,7 +167,11 @@ class Hierarchical final : public Planner {
     push_in_rounds(*flow, std::move(moves).all());
     if (rotations) rotations->fold(*flow, others);
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: {} inside, {} across on parallel rails", hierarchy.islands(0).size(),
-                              hierarchy.width(0), hierarchy.levels(), variant.ring_inside ? "rings" : "direct", name_of(variant.across));
+                              hierarchy.width(0), hierarchy.levels(),
+                              variant.reads_inside  ? "read"
+                              : variant.ring_inside ? "rings"
+                                                    : "direct",
+                              name_of(variant.across));
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
   }
 
@@ -166,31 +179,43 @@ class Hierarchical final : public Planner {
 
   // One chunk for each choice of who is in charge at every level; between the outermost islands for each of two trees, where those lead across.
   // Returns the chunks that are others' rotated.
-  static std::vector<Chunk> all_reduce(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, Across across,
+  static std::vector<Chunk> all_reduce(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, const IslandVariant& variant,
                                        const RotatedIslands* rotations) {
+    const auto across = variant.across;
     const auto outermost = static_cast<std::size_t>(hierarchy.levels() - 1);
     std::vector<std::size_t> digits(outermost + 1);
     const auto choices = [&](std::size_t level) {
       return across == Across::tree && level == outermost ? std::size_t{2} : hierarchy.width(static_cast<int>(level));
     };
     std::vector<Chunk> listed;
+    std::vector<InCharge> read;
     for (bool more = true; more;) {
       auto in_charge = digits;
       const auto tree = across == Across::tree ? std::exchange(in_charge[outermost], 0) : 0;
       if (rotations == nullptr || in_charge[rotations->level()] == 0) {
-        listed.push_back({0, 1, static_cast<std::int32_t>(tree)});
+        // What is read is handed out by as many lanes as there are islands.
+        listed.push_back({0, 1, static_cast<std::int32_t>(variant.reads_inside ? in_charge[outermost] : tree)});
         const auto chunk = flow.add_chunk(listed.back());
-        moves.take_tree(tree);
-        moves.reduce(chunk, in_charge);
-        moves.hand_out(chunk, in_charge);
+        if (variant.reads_inside) {
+          read.push_back({chunk, in_charge});
+        } else {
+          moves.take_tree(tree);
+          moves.reduce(chunk, in_charge);
+          moves.hand_out(chunk, in_charge);
+        }
       }
       std::size_t level = 0;
       while (level <= outermost && ++digits[level] == choices(level)) digits[level++] = 0;
       more = level <= outermost;
     }
+    list_reading(flow, hierarchy, read);
     std::vector<Chunk> others;
-    for (std::size_t rotation = 1; rotations != nullptr && rotation < rotations->rotations(); ++rotation)
-      others.insert(others.end(), listed.begin(), listed.end());
+    for (std::size_t rotation = 1; rotations != nullptr && rotation < rotations->rotations(); ++rotation) {
+      for (auto chunk : listed) {
+        if (variant.reads_inside) chunk.channel = static_cast<std::int32_t>(rotation);
+        others.push_back(chunk);
+      }
+    }
     return others;
   }
 

@@ -16,6 +16,7 @@ enum class Across { direct, ring, tree };
 struct IslandVariant {
   bool ring_inside = false;
   Across across = Across::direct;
+  bool reads_inside = false;  // island_reads.h
 };
 
 class IslandMoves {

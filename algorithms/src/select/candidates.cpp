@@ -18,6 +18,7 @@ struct Variant {
   std::size_t least_members = 2;       // for smaller ones others are as good
 };
 constexpr std::size_t small = 16;
+constexpr std::size_t several_servers = 9;
 constexpr std::size_t large = 64;
 constexpr std::array variants{
     Variant{"one_shot", "mode", "push"},
@@ -33,6 +34,7 @@ constexpr std::array variants{
     Variant{"forest", "trees", "4", small},
     Variant{"latency", "chunks", "2", small},
     Variant{"hierarchical", "across", "tree", 1 << 20, large},
+    Variant{"hierarchical", "inside", "read", 1 << 20, several_servers},
 };
 
 }  // namespace

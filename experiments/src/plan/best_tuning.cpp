@@ -19,8 +19,8 @@ namespace p2plab {
 namespace {
 
 constexpr int most_blocks = 64;                    // of one rank: more than any GPU needs to fill its links
-constexpr std::int64_t least_slice = 4096;         // bytes: below, flags cost more than the overlap gains
-constexpr std::int64_t most_slices = 30'000;       // of a program in all: what one simulation may cost
+constexpr std::int64_t least_slice = 512;          // bytes: below, a flag of 16 bytes, which the model does not send, is more than 3 % of it
+constexpr std::int64_t most_slices = 40'000;       // of a program in all: what one simulation may cost
 constexpr std::int64_t most_of_large = 600'000;    // the same where even two slices of each instruction are more than that: such are walked in leaps
 constexpr std::int64_t most_of_whole = 1'200'000;  // the same where not one leap is possible: else such would not be cut at all
 constexpr std::int64_t most_of_folded = 120'000;   // the same of a folded program, which takes more than a cut of four to fill links

@@ -47,6 +47,40 @@ TEST(Hierarchical, WithRingsTakesTheRoundsOfBothRings) {
   EXPECT_EQ(rounds(plan->schedule), 2 * 3 + 2 * 2);
 }
 
+// Two ranks of an island read, add and send on in one step: a round less, the same bytes, a thread block for each peer and island.
+TEST(Hierarchical, ReadingInsideTakesARoundLessAndTheSameBytes) {
+  const auto topology = testing::servers(4, 4);
+  for (const std::size_t fold_from : {std::size_t{1000}, std::size_t{2}}) {
+    PlanContext context;
+    context.fold_from = fold_from;
+    const auto collective = make_collective(CollectiveKind::all_reduce, 16);
+    const auto plan = plan_on(topology, "hierarchical", collective, {{"inside", "read"}}, context);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_EQ(plan->schedule.folding().folded(), fold_from == 2);
+    EXPECT_EQ(rounds(plan->schedule), 3);
+    EXPECT_EQ(plan->schedule.step_count(), 16U * (4 + 1 + 4));
+    const auto loads = link_loads(topology, plan->schedule);
+    for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_DOUBLE_EQ(loads.per_link[id.index()], 1.5 / 4);
+  }
+}
+
+TEST(Hierarchical, ReadingInsideServesUnevenIslandsSomeMembersAndSilentOnes) {
+  const auto topology = testing::servers(3, 3);
+  Collective collective{.kind = CollectiveKind::all_reduce, .members = {Rank{8}, Rank{0}, Rank{1}, Rank{4}, Rank{5}, Rank{3}, Rank{7}}};
+  EXPECT_TRUE(plan_on(topology, "hierarchical", collective, {{"inside", "read"}}));
+  collective.silent = {Rank{4}, Rank{8}};
+  EXPECT_TRUE(plan_on(topology, "hierarchical", collective, {{"inside", "read"}}));
+}
+
+TEST(Hierarchical, SaysWhatReadingInsideIsFor) {
+  const auto gather = plan_on(testing::servers(3, 3), "hierarchical", CollectiveKind::all_gather, {{"inside", "read"}});
+  ASSERT_FALSE(gather);
+  EXPECT_NE(gather.error().message.find("inside=read is for an all_reduce"), std::string::npos) << gather.error().message;
+  const auto ring = plan_on(testing::servers(3, 3), "hierarchical", CollectiveKind::all_reduce, {{"inside", "read"}, {"across", "ring"}});
+  ASSERT_FALSE(ring);
+  EXPECT_NE(ring.error().message.find("across=direct"), std::string::npos) << ring.error().message;
+}
+
 TEST(Hierarchical, AlongTwoTreesTakesTwiceTheirHeightAndNoMoreBytesThanTheBoundForManyIslands) {
   const auto topology = testing::servers(8, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"across", "tree"}});

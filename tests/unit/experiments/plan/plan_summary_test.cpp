@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "p2plab/machine/presets.h"
 #include "plan/collective_bound.h"
 #include "support/plans.h"
@@ -62,6 +64,27 @@ TEST(PlanSummary, SaysWhatLinkRatesAloneKeepFromTheBound) {
     ASSERT_TRUE(summary.bound && summary.at_link_rates);
     EXPECT_GT(*summary.at_link_rates, 1.15 * *summary.bound);
     EXPECT_NE(to_text(summary).find("25 % above the bound"), std::string::npos) << to_text(summary);
+    EXPECT_NE(to_text(summary).find("counting latency no plan takes less than"), std::string::npos) << to_text(summary);
+    EXPECT_NE(to_json(summary).find("latency_bounds"), std::string::npos);
+  }
+}
+
+// Latencies and bytes together: 64 MiB within 2 %, 1 MiB within 30 % of what no plan goes below.
+TEST(PlanSummary, PlansThatReadInsideServersComeNearTheBoundThatCountsLatency) {
+  const auto machine = *make_preset("hgx-a100", {{"nodes", "64"}});
+  const Evaluator evaluator(machine, *load_profile(P2PLAB_SOURCE_DIR "/profiles/a100.yaml"), {.folded = true});
+  PlanContext context;
+  context.fold_from = 256;
+  const auto collective = make_collective(CollectiveKind::all_reduce, machine.ranks());
+  const auto proved = *evaluator.prove(*testing::plan_on(machine, "hierarchical", collective, {{"inside", "read"}}, context), false);
+  const auto limit = limit_of(machine, collective);
+  for (const auto& [size, slice, above] : {std::tuple{64_MiB, Bytes{2048}, 1.02}, std::tuple{1_MiB, Bytes{512}, 1.3}}) {
+    const auto found = evaluator.evaluate_as(proved, payload_of(size, DataType::float32, ReduceOp::sum), {.slice = slice});
+    ASSERT_TRUE(found) << describe(found.error());
+    const auto summary = summarize(evaluator, *found, Seconds{0}, limit);
+    const auto least = least_floor(summary.floors)->time;
+    EXPECT_LE(least, summary.predicted);
+    EXPECT_LT(summary.predicted, above * least) << to_text(summary);
   }
 }
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "direct/island_reads.h"
+
+#include <array>
+
+namespace p2plab {
+
+namespace {
+
+// The islands in turn, that of whoever reduces the shard first.
+class Islands {
+ public:
+  Islands(const Hierarchy& hierarchy, const InCharge& shard) : hierarchy_(hierarchy), digits_(shard.digits), parts_(hierarchy.islands(1).front()) {
+    first_ = digits_[1] % parts_.size();
+  }
+
+  std::size_t count() const { return parts_.size(); }
+  Rank in_charge(std::size_t k) const { return hierarchy_.stands_for(1, part(k), digits_); }
+  std::vector<Rank> members(std::size_t k) const {
+    std::vector<Rank> all{in_charge(k)};
+    for (const auto member : hierarchy_.islands(0)[part(k)]) {
+      if (const auto rank = hierarchy_.stands_for(0, member, digits_); rank != all.front()) all.push_back(rank);
+    }
+    return all;
+  }
+
+ private:
+  std::size_t part(std::size_t k) const { return parts_[(first_ + k) % parts_.size()]; }
+
+  const Hierarchy& hierarchy_;
+  const std::vector<std::size_t>& digits_;
+  const std::vector<std::size_t>& parts_;
+  std::size_t first_ = 0;
+};
+
+}  // namespace
+
+void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards) {
+  for (const auto& shard : shards) {
+    const Islands islands(hierarchy, shard);
+    // The reducer's own island first, before it holds what others send.
+    for (std::size_t k = 0; k < islands.count(); ++k)
+      flow.transfer(islands.in_charge(k), islands.members(k), std::array{islands.in_charge(0)}, shard.chunk);
+  }
+  for (const auto& shard : shards) {
+    const Islands islands(hierarchy, shard);
+    std::vector<Rank> others;
+    for (std::size_t k = 1; k < islands.count(); ++k) others.push_back(islands.in_charge(k));
+    flow.push(islands.in_charge(0), others, shard.chunk);
+  }
+  for (const auto& shard : shards) {
+    const Islands islands(hierarchy, shard);
+    for (std::size_t k = 0; k < islands.count(); ++k) flow.push(islands.in_charge(k), islands.members(k), shard.chunk);
+  }
+}
+
+}  // namespace p2plab
