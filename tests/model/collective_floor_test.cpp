@@ -40,8 +40,12 @@ double nearness(const Topology& machine, CollectiveKind kind, const Program& pro
 
 // All planners, collectives and protocols on one machine; the nearest that some plan comes to its floor.
 double nearest_on(const Topology& machine, std::span<const Bytes> amounts, std::span<const Profile> profiles, std::span<const CollectiveKind> kinds) {
-  static const std::array tunings{Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{1024}}, Tuning{.protocol = Protocol::ll},
-                                  Tuning{.protocol = Protocol::ll128}, Tuning{.protocol = Protocol::lamport}};
+  static const std::array tunings{Tuning{},
+                                  Tuning{.blocks_per_lane = 2, .slice = Bytes{1024}},
+                                  Tuning{.protocol = Protocol::ll},
+                                  Tuning{.protocol = Protocol::ll128},
+                                  Tuning{.protocol = Protocol::lamport},
+                                  Tuning{.protocol = Protocol::copy}};
   double nearest = 0;
   const auto planners = builtin_planners();
   for (const auto& planner : planners.entries()) {
@@ -50,6 +54,7 @@ double nearest_on(const Topology& machine, std::span<const Bytes> amounts, std::
       if (!plan) continue;
       for (const auto size : amounts) {
         for (const auto& tuning : tunings) {
+          if (tuning.protocol == Protocol::copy && reduces(kind)) continue;
           auto program = testing::lowered(machine, plan->schedule, size, tuning);
           program.packets = choose_packets(program, PeerAccess(machine));
           for (const auto& profile : profiles) nearest = std::max(nearest, nearness(machine, kind, program, profile, planner.name));
@@ -90,6 +95,21 @@ TEST(CollectiveFloor, IsMetByABroadcastAlongALine) {
   const auto latency = machine.links().front().latency.count();
   EXPECT_NEAR(floor_of(floors, ProgramKind::pushed)->time.count(), 1e-6 + 3 * (1.5e-7 + latency) + 2 * 1.6e-6, 1e-8);
   EXPECT_NEAR(to_seconds(testing::makespan(machine, program, steps)) / floor_of(floors, ProgramKind::pushed)->time, 1, 0.02);
+}
+
+// Where no token finds a way back, packets' protocols run slice by slice, and a poll is all that a hop waits for.
+TEST(CollectiveFloor, CountsPollsWhereTokensFindNoWayBack) {
+  auto builder = testing::with_gpus("one way", 3);
+  for (const int g : {0, 1}) builder.add_link({NodeId{g}, NodeId{g + 1}, LinkKind::nvlink, GBps(100), Seconds{1e-6}});
+  const auto machine = testing::built(std::move(builder));
+  auto polls = steps;
+  polls.poll = Seconds{2e-7};
+  auto program = testing::lowered(machine, testing::chain(3), Bytes{64}, {.protocol = Protocol::ll});
+  program.packets = choose_packets(program, PeerAccess(machine));
+  ASSERT_EQ(kind_of(program), ProgramKind::polled);
+  const auto floors = floors_of(machine, CollectiveKind::broadcast, program.payload, polls);
+  EXPECT_NEAR(floor_of(floors, ProgramKind::polled)->time.count(), 1e-6 + 2 * (1.5e-7 + 1e-6) + 2e-7, 1e-8);
+  EXPECT_NEAR(to_seconds(testing::makespan(machine, program, polls)) / floor_of(floors, ProgramKind::polled)->time, 1, 0.02);
 }
 
 // Two servers of q GPUs, S bytes, a network of B bytes per second for each GPU, as wide for all: what passes while only one GPU's data, or for one

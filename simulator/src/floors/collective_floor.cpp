@@ -25,7 +25,7 @@ constexpr std::size_t most_looks = 4e6;  // at links, for the ways of all sender
 constexpr double microsecond = 1e-6;
 
 constexpr std::array kinds{Named{"pushed", ProgramKind::pushed}, Named{"slices", ProgramKind::slices}, Named{"packets", ProgramKind::packets},
-                           Named{"copies", ProgramKind::copies}};
+                           Named{"polled", ProgramKind::polled}, Named{"copies", ProgramKind::copies}};
 
 // What a kind's hops cost, in seconds.
 struct Costs {
@@ -64,6 +64,21 @@ Costs by_packets(const Profile& profile, CollectiveKind kind, const Payload& pay
           .rate = profile.link_efficiency * static_cast<double>(line.data) / static_cast<double>(line.packets * packet_bytes)};
 }
 
+// The flags of packets without their slots.
+Costs by_polls(const Profile& profile) {
+  auto costs = by_slices(profile, true);
+  costs.kind = ProgramKind::polled;
+  costs.signal = profile.poll.count();
+  return costs;
+}
+
+// Can a rank be written to that has no way back, for a token?
+bool has_ways_of_one_direction(const Topology& topology) {
+  return std::ranges::any_of(topology.links(), [&](const Link& link) {
+    return std::ranges::none_of(topology.out_links(link.to), [&](LinkId back) { return topology.link(back).to == link.from; });
+  });
+}
+
 Costs by_copies(const Profile& profile) {
   return {.kind = ProgramKind::copies,
           .start = profile.launch.count(),
@@ -73,8 +88,9 @@ Costs by_copies(const Profile& profile) {
           .loads = true};
 }
 
-std::vector<Costs> costs_of(CollectiveKind kind, const Payload& payload, const Profile& profile) {
+std::vector<Costs> costs_of(const Topology& topology, CollectiveKind kind, const Payload& payload, const Profile& profile) {
   std::vector<Costs> all{by_slices(profile, false), by_slices(profile, true), by_packets(profile, kind, payload)};
+  if (has_ways_of_one_direction(topology)) all.push_back(by_polls(profile));
   if (!reduces(kind)) all.push_back(by_copies(profile));
   return all;
 }
@@ -219,12 +235,14 @@ std::string_view to_string(ProgramKind kind) { return to_name<ProgramKind>(kind,
 
 std::string_view what_is(ProgramKind kind) {
   if (kind == ProgramKind::pushed) return "slices that are only pushed";
+  if (kind == ProgramKind::polled) return "slices that are polled";
   return kind == ProgramKind::copies ? "copy engines" : to_string(kind);
 }
 
 ProgramKind kind_of(const Program& program) {
   if (program.packets) return ProgramKind::packets;
   if (program.tuning.protocol == Protocol::copy) return ProgramKind::copies;
+  if (!in_slices(program.tuning.protocol)) return ProgramKind::polled;
   for (const auto& lane : program.lanes) {
     for (auto i = lane.first; i < lane.first + lane.count; ++i) {
       const auto reads = [&](const Operand& source) { return source.rank != lane.rank || source.buffer == Buffer::host; };
@@ -239,7 +257,7 @@ std::vector<KindFloor> collective_floors(const Topology& topology, const Collect
   if (lower_bound(bound, payload) <= Seconds{0}) return {};
   const Floors floors(topology, collective, bound, payload);
   std::vector<KindFloor> all;
-  for (const auto& costs : costs_of(collective.kind, payload, profile)) all.push_back(floors.of(costs));
+  for (const auto& costs : costs_of(topology, collective.kind, payload, profile)) all.push_back(floors.of(costs));
   return all;
 }
 

@@ -14,10 +14,10 @@
 namespace p2plab {
 
 /// Programs whose hops cost differently. `pushed`: slice by slice, and ranks only write to other ranks; `slices`: slice by slice, whoever reads or
-/// writes; `packets`: packet by packet; `copies`: by copy engines.
-enum class ProgramKind : std::uint8_t { pushed, slices, packets, copies };
-std::string_view to_string(ProgramKind kind);  // "pushed", "slices", "packets", "copies"
-std::string_view what_is(ProgramKind kind);    // "slices that are only pushed", "slices", "packets", "copy engines"
+/// writes; `packets`: packet by packet; `polled`: slice by slice in a packet's protocol, where tokens find no way back; `copies`: by copy engines.
+enum class ProgramKind : std::uint8_t { pushed, slices, packets, polled, copies };
+std::string_view to_string(ProgramKind kind);  // "pushed", "slices", "packets", "polled", "copies"
+std::string_view what_is(ProgramKind kind);    // "slices that are only pushed", "slices", "packets", "slices that are polled", "copy engines"
 
 /// Of which kind is `program`? Nothing read from other ranks makes it `pushed`.
 ProgramKind kind_of(const Program& program);
