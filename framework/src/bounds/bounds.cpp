@@ -85,23 +85,21 @@ class Bounder {
   // The blocks with a share as a demand: weights at the one end, terminals at the other.
   bounds::Demand demand(bool weights_at_receivers) const {
     bounds::Demand result{std::vector<std::int64_t>(topology_.nodes().size()), {}};
+    std::vector<bool> terminal(topology_.nodes().size());
     for (const auto& block : blocks_) {
       if (block.share == 0) continue;
       const auto& one = weights_at_receivers ? block.receivers : block.contributors;
       const auto& many = weights_at_receivers ? block.contributors : block.receivers;
       result.weights[node_of(one.front())] += block.share;
-      for (const auto rank : many) result.terminals.push_back(vertex_of(rank));
+      for (const auto rank : many) terminal[node_of(rank)] = true;
     }
-    tidy(result);
-    return result;
-  }
-
-  static void tidy(bounds::Demand& demand) {
-    std::ranges::sort(demand.terminals);
-    demand.terminals.erase(std::unique(demand.terminals.begin(), demand.terminals.end()), demand.terminals.end());
+    for (std::size_t v = 0; v < terminal.size(); ++v) {
+      if (terminal[v]) result.terminals.push_back(static_cast<int>(v));
+    }
     std::int64_t common = 0;
-    for (const auto weight : demand.weights) common = std::gcd(common, weight);
-    for (auto& weight : demand.weights) weight /= std::max<std::int64_t>(common, 1);
+    for (const auto weight : result.weights) common = std::gcd(common, weight);
+    for (auto& weight : result.weights) weight /= std::max<std::int64_t>(common, 1);
+    return result;
   }
 
   // Takes a cut as the bound if it is worse than what is known. `weight` of data leaves it (enters, if reversed).

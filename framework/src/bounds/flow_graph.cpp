@@ -67,7 +67,50 @@ WorstCut worst_single(const FlowGraph& graph, const Demand& demand) {
   return measure(graph, demand, inside);
 }
 
-// Newton's iteration: take the cut at hand as the answer; a terminal that gets too little at that rate shows a worse one.
+// Does a terminal get all that is wanted, at the rate of the cut at hand? Looked at from the terminal: where another one is met that does, all of it
+// is to be had there, since a set that lets out too little holds that one, too. So on a large machine few vertices are looked at.
+template <class Amount>
+class NearFlow {
+ public:
+  NearFlow(const FlowGraph& graph, const Demand& demand)
+      : graph_(graph), demand_(demand), flow_(graph.vertices + 1), gets_all_(demand.weights.size()), ends_(demand.weights.size(), -1) {
+    for (const auto& arc : graph.arcs) flow_.add_arc(arc.to, arc.from, 0);
+    for (const auto t : demand.terminals) ends_[static_cast<std::size_t>(t)] = 0;
+    for (std::size_t v = 0; v < ends_.size(); ++v) {
+      if (demand.weights[v] > 0 || ends_[v] == 0) ends_[v] = flow_.add_arc(static_cast<int>(v), graph.vertices, 0);
+      total_ += demand.weights[v];
+    }
+  }
+
+  void take(const WorstCut& cut) {
+    wanted_ = total_ * cut.capacity;
+    for (std::size_t a = 0; a < graph_.arcs.size(); ++a)
+      flow_.set_capacity(static_cast<int>(a), static_cast<Amount>(graph_.arcs[a].capacity) * cut.weight);
+    for (std::size_t v = 0; v < ends_.size(); ++v) {
+      if (ends_[v] >= 0) flow_.set_capacity(ends_[v], gets_all_[v] ? wanted_ : static_cast<Amount>(demand_.weights[v]) * cut.capacity);
+    }
+  }
+
+  bool gets_all(int terminal) {
+    if (flow_.run(terminal, graph_.vertices, wanted_) < wanted_) return false;
+    const auto place = static_cast<std::size_t>(terminal);
+    gets_all_[place] = true;
+    flow_.set_capacity(ends_[place], wanted_);
+    return true;
+  }
+
+ private:
+  const FlowGraph& graph_;
+  const Demand& demand_;
+  MaxFlow<Amount> flow_;
+  std::vector<bool> gets_all_;  // by vertex
+  std::vector<int> ends_;       // by vertex: the arc over which data is there for the taking; -1: none
+  Amount total_ = 0;
+  Amount wanted_ = 0;
+};
+
+// Newton's iteration: take the cut at hand as the answer; a terminal that gets too little at that rate shows a worse one. One that gets enough at
+// some rate does so at all lower ones.
 template <class Amount>
 WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst, const std::function<bool()>& stop) {
   const int source = graph.vertices;
@@ -82,27 +125,30 @@ WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst, c
     starts.push_back(v);
     total += weight;
   }
-  const auto scale = [&] {
+  const auto cut_before = [&](int terminal) {
     for (std::size_t a = 0; a < graph.arcs.size(); ++a)
       flow.set_capacity(static_cast<int>(a), static_cast<Amount>(graph.arcs[a].capacity) * worst.weight);
     for (std::size_t i = 0; i < starts.size(); ++i) {
       flow.set_capacity(static_cast<int>(graph.arcs.size() + i),
                         static_cast<Amount>(demand.weights[static_cast<std::size_t>(starts[i])]) * worst.capacity);
     }
-  };
-  scale();
-  std::size_t clean = 0;
-  for (std::size_t at = 0; clean < demand.terminals.size() && worst.capacity > 0 && !(stop && stop()); at = (at + 1) % demand.terminals.size()) {
-    const Amount wanted = total * worst.capacity;
-    if (flow.run(source, demand.terminals[at], wanted) == wanted) {
-      ++clean;
-      continue;
-    }
+    flow.run(source, terminal, total * worst.capacity);
     std::vector<bool> inside(static_cast<std::size_t>(graph.vertices));
     for (int v = 0; v < graph.vertices; ++v) inside[static_cast<std::size_t>(v)] = flow.on_source_side(v);
-    worst = measure(graph, demand, inside);
-    scale();
-    clean = 0;
+    return measure(graph, demand, inside);
+  };
+  NearFlow<Amount> near(graph, demand);
+  near.take(worst);
+  for (auto open = demand.terminals; !open.empty();) {
+    std::vector<int> again;
+    for (const auto terminal : open) {
+      if (worst.capacity == 0 || (stop && stop())) return worst;
+      if (near.gets_all(terminal)) continue;
+      worst = cut_before(terminal);
+      near.take(worst);
+      again.push_back(terminal);
+    }
+    open = std::move(again);
   }
   return worst;
 }

@@ -2,6 +2,7 @@
 #include "p2plab/detail/max_flow.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "p2plab/base/result.h"
 
@@ -45,16 +46,31 @@ void MaxFlow<Amount>::prepare() {
   }
   next_.resize(vertices_);
   queue_.reserve(vertices_);
+  all_changed_ = true;
+}
+
+// Takes back what the last run did: on a large network most runs stay near their ends.
+template <class Amount>
+void MaxFlow<Amount>::reset() {
+  if (std::exchange(all_changed_, false)) {
+    for (std::size_t a = 0; a < capacity_.size(); ++a) {
+      residual_[position_[2 * a]] = capacity_[a];
+      residual_[position_[2 * a + 1]] = 0;
+    }
+  } else {
+    for (const auto& [half_arc, amount] : pushed_) {
+      residual_[half_arc] += amount;
+      residual_[twin_[half_arc]] -= amount;
+    }
+  }
+  pushed_.clear();
 }
 
 template <class Amount>
 Amount MaxFlow<Amount>::run(int source, int sink, Amount limit) {
   expects(source != sink);
   if (offsets_.empty()) prepare();
-  for (std::size_t a = 0; a < capacity_.size(); ++a) {
-    residual_[position_[2 * a]] = capacity_[a];
-    residual_[position_[2 * a + 1]] = 0;
-  }
+  reset();
   Amount total = 0;
   while (total < limit && find_levels(source, sink)) total += augment(source, sink, limit - total);
   return total;
@@ -63,17 +79,19 @@ Amount MaxFlow<Amount>::run(int source, int sink, Amount limit) {
 // Breadth first over what is left; false if the sink is out of reach (then `level_` marks the source's side of the cut).
 template <class Amount>
 bool MaxFlow<Amount>::find_levels(int source, int sink) {
-  std::fill(level_.begin(), level_.end(), -1);
+  for (const auto reached : queue_) level_[static_cast<std::size_t>(reached)] = -1;
   queue_.assign(1, source);
   level_[static_cast<std::size_t>(source)] = 0;
+  next_[static_cast<std::size_t>(source)] = offsets_[static_cast<std::size_t>(source)];
   for (std::size_t at = 0; at < queue_.size(); ++at) {
     const auto v = static_cast<std::size_t>(queue_[at]);
     for (auto h = offsets_[v]; h < offsets_[v + 1]; ++h) {
       const auto to = static_cast<std::size_t>(head_[h]);
       if (level_[to] >= 0 || residual_[h] == 0) continue;
       level_[to] = level_[v] + 1;
-      if (head_[h] == sink) return true;
+      next_[to] = offsets_[to];
       queue_.push_back(head_[h]);
+      if (head_[h] == sink) return true;
     }
   }
   return false;
@@ -82,7 +100,6 @@ bool MaxFlow<Amount>::find_levels(int source, int sink) {
 // A blocking flow along rising levels, by one path that grows and shrinks.
 template <class Amount>
 Amount MaxFlow<Amount>::augment(int source, int sink, Amount limit) {
-  std::copy(offsets_.begin(), offsets_.end() - 1, next_.begin());
   path_.clear();
   Amount total = 0;
   auto v = static_cast<std::size_t>(source);
@@ -118,7 +135,9 @@ Amount MaxFlow<Amount>::push(Amount amount, std::size_t& cut) {
     residual_[path_[i]] -= amount;
     residual_[twin_[path_[i]]] += amount;
     if (residual_[path_[i]] == 0) cut = i;
+    if (!all_changed_) pushed_.emplace_back(path_[i], amount);
   }
+  all_changed_ = all_changed_ || pushed_.size() > capacity_.size();
   return amount;
 }
 

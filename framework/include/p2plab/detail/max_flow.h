@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "p2plab/detail/rational.h"
@@ -17,7 +18,11 @@ class MaxFlow {
 
   /// A new arc, and its number (counting from 0). After the first run no arc may be added.
   int add_arc(int from, int to, Amount capacity);
-  void set_capacity(int arc, Amount capacity) { capacity_[static_cast<std::size_t>(arc)] = capacity; }
+  void set_capacity(int arc, Amount capacity) {
+    const auto a = static_cast<std::size_t>(arc);
+    if (!all_changed_) residual_[position_[2 * a]] += capacity - capacity_[a];
+    capacity_[a] = capacity;
+  }
   Amount capacity(int arc) const { return capacity_[static_cast<std::size_t>(arc)]; }
 
   /// The greatest flow from `source` to `sink`, or `limit` if that is less.
@@ -29,6 +34,7 @@ class MaxFlow {
 
  private:
   void prepare();
+  void reset();
   bool find_levels(int source, int sink);
   Amount augment(int source, int sink, Amount limit);
   Amount push(Amount amount, std::size_t& cut);
@@ -43,8 +49,10 @@ class MaxFlow {
   std::vector<Amount> residual_;         // by half-arc
   std::vector<std::int32_t> level_;
   std::vector<std::size_t> next_;
-  std::vector<std::int32_t> queue_;
+  std::vector<std::int32_t> queue_;  // what the last search reached
   std::vector<std::size_t> path_;
+  std::vector<std::pair<std::size_t, Amount>> pushed_;  // by the last run, over half-arcs
+  bool all_changed_ = true;                             // more than `pushed_` says
 };
 
 extern template class MaxFlow<std::int64_t>;
