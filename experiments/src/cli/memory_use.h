@@ -2,6 +2,7 @@
 // How much memory this process has.
 #pragma once
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -32,6 +33,12 @@ inline Bytes memory_taken() {
   return Bytes{getrusage(RUSAGE_SELF, &usage) == 0 ? std::int64_t{usage.ru_maxrss} * 1024 : 0};
 }
 
+// What is allocated now, whether it was written to or not.
+inline Bytes memory_allocated() {
+  const auto all = mallinfo2();
+  return Bytes{static_cast<std::int64_t>(all.uordblks + all.hblkhd)};
+}
+
 /// What the last `new` that failed asked for, in any thread; zero if none did.
 Bytes refused_memory();
 
@@ -51,6 +58,11 @@ inline std::string about_memory(Bytes size) {
   if (size < 1_MiB) return fmt::format("{} KiB", size.count() / 1024);
   const auto mib = static_cast<double>(size.count()) / 0x1p20;
   return mib < 100 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+}
+
+/// For messages: ", which needs at least 96 MiB: 16 MiB more".
+inline std::string at_least_needed(Bytes needed, Bytes more) {
+  return fmt::format(", which needs at least {}: {} more", about_memory(needed), about_memory(more));
 }
 
 }  // namespace p2plab::cli

@@ -200,10 +200,11 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   auto profile = profile_from(arguments.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
+  const auto limit = known_limit(*topology, *task, watch);
   const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile, EvaluatorOptions{.folded = true});
   const bool fixed = arguments.order == "fixed";
   const auto order = checked ? checked->order : (fixed ? members_in_order(task->collective) : std::string{});
-  const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->in_place, order};
+  const Giver give{arguments, evaluator, limit, task->in_place, order};
   PlanningOptions options{.in_place = task->in_place, .fixed_order = fixed};
   std::optional<PreviousPlan> previous;
   if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});

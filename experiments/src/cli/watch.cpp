@@ -199,9 +199,8 @@ Status Watch::guarded(const std::function<Status()>& work) const {
   try {
     return work();
   } catch (const std::bad_alloc&) {
-    const auto needed = memory_taken() + refused_memory();
-    return show_after({ErrorCode::unsupported, fmt::format("the system gave no more memory{}, which needs at least {}: {} more than were taken",
-                                                           while_doing(), about_memory(needed), about_memory(refused_memory()))});
+    const auto needed = at_least_needed(memory_taken() + refused_memory(), refused_memory());
+    return show_after({ErrorCode::unsupported, fmt::format("the system gave no more memory{}{} than were taken", while_doing(), needed)});
   } catch (const std::length_error&) {
     return with_what_is_known({ErrorCode::unsupported, "more memory is needed than there can be" + while_doing()});
   } catch (const std::system_error& fault) {
@@ -224,7 +223,7 @@ void Watch::cut(Cut why) {
     const std::lock_guard lock(mutex_);
     if (!writing) finish = finish_;
   }
-  why.error.message += while_doing();
+  why.error.message += while_doing() + (why.needed ? at_least_needed(*why.needed, *why.needed - Bytes{memory_limit_}) : std::string{});
   if (isatty(STDERR_FILENO) != 0) std::cerr << "\r\x1b[K";
   int code = exit_code_of(why.error);
   if (!finish) {
@@ -245,12 +244,13 @@ void Watch::cut(Cut why) {
 }
 
 std::optional<Watch::Cut> Watch::limit_passed(int statm) const {
-  if (memory_in_use(statm).count() > memory_limit_)
-    return Cut{
-        {ErrorCode::unsupported, fmt::format("the memory limit of {} is reached", about_memory(Bytes{memory_limit_})), std::nullopt, {more_memory}}};
+  if (const auto used = memory_in_use(statm); used.count() > memory_limit_) {
+    auto text = fmt::format("the memory limit of {} is reached", about_memory(Bytes{memory_limit_}));
+    return Cut{.error = {ErrorCode::unsupported, std::move(text), std::nullopt, {more_memory}}, .needed = std::max(used, memory_allocated())};
+  }
   if (writer_ != Writer::nobody || time_limit_ < 0) return std::nullopt;
   if (seconds() <= time_limit_ + part_until_cut * std::max(share_over * time_limit_, seconds_over)) return std::nullopt;
-  return Cut{{ErrorCode::unsupported, fmt::format("the time limit of {:g} s passed", time_limit_.load())}, true};
+  return Cut{.error = {ErrorCode::unsupported, fmt::format("the time limit of {:g} s passed", time_limit_.load())}, .by_time = true};
 }
 
 // Until the work is done.
@@ -267,10 +267,10 @@ void Watch::look(const Signals& signals, int done) {
     const auto came = signals.next();
     if (came != 0) {
       const bool again = signal_.exchange(came) != 0;
-      if (again || !(writer_ != Writer::nobody || stops_)) cut({{ErrorCode::interrupted, "interrupted"}});
+      if (again || !(writer_ != Writer::nobody || stops_)) cut({.error = {ErrorCode::interrupted, "interrupted"}});
     }
     if (came != 0 || writer_ == Writer::nobody || std::exchange(pieces, pieces_.load()) != pieces_) moved = Clock::now();
-    if (signal_ != 0 && Clock::now() - moved > grace_to_write) cut({{ErrorCode::interrupted, "interrupted before all was written"}});
+    if (signal_ != 0 && Clock::now() - moved > grace_to_write) cut({.error = {ErrorCode::interrupted, "interrupted before all was written"}});
   }
 }
 

@@ -67,6 +67,7 @@ class Watch {
   struct Cut {
     Error error;
     bool by_time = false;
+    std::optional<Bytes> needed = std::nullopt;  // where memory is why
   };
   void look(const Signals& signals, int done);
   void show(bool end);
