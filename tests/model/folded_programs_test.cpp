@@ -100,10 +100,14 @@ void compare(const Case& wanted, int& folded_programs) {
         ASSERT_TRUE(all);
         if (!one) {  // links that images share
           EXPECT_EQ(one.error().message, "a folded program is not simulated where images share links, or differ in theirs");
-          EXPECT_FALSE(plays_folded(machine, plan->schedule, *proof.images(), profile));
+          EXPECT_FALSE(folded_resources(machine, plan->schedule, *proof.images(), profile));
           continue;
         }
-        EXPECT_TRUE(plays_folded(machine, plan->schedule, *proof.images(), profile));
+        const auto resources = folded_resources(machine, plan->schedule, *proof.images(), profile);
+        EXPECT_TRUE(resources);
+        const auto sooner = simulate(machine, **folded, profile, {.skip = skip, .resources = resources});
+        ASSERT_TRUE(sooner);
+        expect_same(*sooner, *one);
         ++folded_programs;
         expect_same(*one, *all);
         EXPECT_EQ(one->events, all->events);
@@ -173,7 +177,7 @@ TEST(FoldedPrograms, AreNotPlayedWhereSharedPlacesOnlyAddUp) {
   const auto proof = *verify(machine, schedule);
   const auto folded = *lower_folded(schedule, proof, {.elements = 1 << 16}, {}, {}, 0);
   ASSERT_TRUE(folded);
-  EXPECT_FALSE(plays_folded(machine, schedule, *proof.images(), {}));
+  EXPECT_FALSE(folded_resources(machine, schedule, *proof.images(), {}));
   EXPECT_FALSE(simulate(machine, *folded, {}));
 }
 

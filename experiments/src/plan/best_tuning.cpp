@@ -245,7 +245,7 @@ class Search {
     if (known.folded) return try_below(limit, tuning, sliced.grain);
     const auto was = std::exchange(known.tuning, tuning);
     known.packets = choose_packets(known, evaluator_.peer_access());
-    const auto found = evaluator_.time_below(limit, known);
+    const auto found = evaluator_.time_below(limit, known, &proved_);
     const bool gains = found && found->time;
     std::optional<Trial> trial;
     if (gains && same_cut(was, tuning)) trial = Trial{{known, *found->time}, sliced.grain, found->busiest};
@@ -267,7 +267,7 @@ class Search {
   }
 
   Result<Trial> timed(Program program, Grain grain, Seconds limit) const {
-    const auto found = evaluator_.time_below(limit, program);
+    const auto found = evaluator_.time_below(limit, program, &proved_);
     if (!found) return found.error();
     return Trial{{std::move(program), found->time.value_or(never)}, grain, found->busiest};
   }

@@ -77,11 +77,13 @@ struct Evaluator::State {
   CostModel slow;
   bool has_interval = false;
 
-  Result<ProgramTime> time_below(Seconds limit, CostModel& model, const Program& program, const Hash128& name) const {
+  Result<ProgramTime> time_below(Seconds limit, CostModel& model, const Program& program, const Hash128& name,
+                                 const std::shared_ptr<const FoldedResources>& resources = nullptr) const {
     if (const auto known = model.known.find(name))
       return ProgramTime{known->time <= limit ? std::optional(known->time) : std::nullopt, known->busiest};
     const auto useful = limit < to_seconds(SimTime::max()) ? to_sim_time(limit) : SimTime::max();
-    auto result = p2plab::simulate(model.machine, program, model.profile, {.engine = options.engine, .useful = useful, .in_a_row = true});
+    auto result = p2plab::simulate(model.machine, program, model.profile,
+                                   {.engine = options.engine, .useful = useful, .in_a_row = true, .resources = resources});
     if (!result) return std::move(result).error();
     const KnownTimes::Known known{to_seconds(result->period), to_seconds(result->busiest)};
     if (!result->played) return ProgramTime{std::nullopt, known.busiest};
@@ -119,13 +121,14 @@ Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(std::shared_ptr<const
   auto proof = verify(topology(), plan->schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
   const auto& schedule = plan->schedule;
-  const bool folds = proof->images() != nullptr && options().engine == SimEngine::events && *options().forms == PlanForms::model &&
-                     schedule.step_count() >= alike_from_steps && plays_folded(topology(), schedule, *proof->images(), profile());
-  return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof), folds});
+  const bool may_fold = proof->images() != nullptr && options().engine == SimEngine::events && *options().forms == PlanForms::model &&
+                        schedule.step_count() >= alike_from_steps;
+  auto resources = may_fold ? folded_resources(topology(), schedule, *proof->images(), profile()) : nullptr;
+  return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof), std::move(resources)});
 }
 
 Result<Program> Evaluator::lowered(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const {
-  if (plan.folds) {
+  if (plan.folds()) {
     auto folded = lower_folded(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
     if (!folded) return std::move(folded).error();
     if (*folded) return **std::move(folded);
@@ -167,8 +170,8 @@ Result<Prediction> Evaluator::predict(const Program& program) const {
   return Prediction{*time, Interval{ends.first * (1 - of_the_model), ends.second * (1 + of_the_model)}};
 }
 
-Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program) const {
-  return state_->time_below(limit, state_->usual, program, digest(program));
+Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program, const ProvedPlan* plan) const {
+  return state_->time_below(limit, state_->usual, program, digest(program), plan != nullptr ? plan->resources : nullptr);
 }
 
 Result<SimResult> Evaluator::simulate(const Program& program, const SimOptions& options) const {
@@ -205,7 +208,7 @@ Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::
                                                             const Tuning& tuning) const {
   auto program = lowered(*plan, payload, tuning);
   if (!program) return std::move(program).error();
-  const auto found = time_below(limit, *program);
+  const auto found = time_below(limit, *program, &*plan);
   if (!found) return found.error();
   if (!found->time) return std::optional<Evaluation>{};
   return std::optional{Evaluation{std::move(plan), *std::move(program), {*found->time}}};

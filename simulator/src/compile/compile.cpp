@@ -168,7 +168,8 @@ void TransferTime::compute(std::int64_t amount) {
   time = exact > latest ? latest : static_cast<std::int64_t>(exact);
 }
 
-Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile) {
+Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                         const FoldedResources* known) {
   if (auto ok = check(profile); !ok) return std::move(ok).error();
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   if (program.folded) {
@@ -178,7 +179,8 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   take_profile(out, program, profile);
   ResourcePaths machine(topology, profile, out);
   std::optional<ResourceImages> images;
-  if (program.folded)
+  if (!program.folded || (known != nullptr && !known->are_of(program, out.resources.size()))) known = nullptr;
+  if (program.folded && known == nullptr)
     images.emplace(*program.images, machine, out, [&](Rank executor, const Peer& peer) { return links_of(routes, program, executor, peer); });
   const Error not_alike{ErrorCode::unsupported, "a folded program is not simulated where images share links, or differ in theirs"};
   LaneReader reader(program, costs_of(program, profile));
@@ -190,6 +192,8 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
     for (const auto& peer : stream.peers) {
       const auto links = links_of(routes, program, lane.rank, peer);
       if (links.empty()) return no_path(topology, lane.rank, peer);
+      if (known != nullptr && !known->know({lane.rank, peer.operand.rank, peer.operand.route, peer.reads}))
+        return compile(topology, routes, program, profile);
       machine.add(links, lane.rank, {.loads = peer.reads, .host_memory = peer.operand.buffer == Buffer::host});
       if (images && !images->take(lane.rank, peer)) return not_alike;
     }
@@ -198,6 +202,10 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
                                               : other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
   if (images && !images->join()) return not_alike;
+  if (known != nullptr) {
+    out.stands_for = known->stands_for();
+    for (auto& stage : out.stages) stage.resource = out.stands_for[stage.resource];
+  }
   out.places = places_of(program);
   if (program.folded) out.images = program.images->images();
   out.slices *= out.images;

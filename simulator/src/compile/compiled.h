@@ -173,8 +173,11 @@ struct Compiled {
 /// Else packets cost what slices do.
 bool says_what_packets_cost(const Profile& profile);
 
-/// Along these routes, which need not be the topology's own (SimOptions::routes_of). Errors: as for `simulate`.
-Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile);
+class FoldedResources;
+
+/// Along these routes, which need not be the topology's own (SimOptions::routes_of); `known` as SimOptions::resources. Errors: as for `simulate`.
+Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                         const FoldedResources* known = nullptr);
 Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile);
 
 /// Slows what quirks and the models of switches slow in this program.

@@ -10,7 +10,8 @@
 
 namespace p2plab {
 
-bool plays_folded(const Topology& topology, const Schedule& schedule, const RankImages& images, const Profile& profile) {
+std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology, const Schedule& schedule, const RankImages& images,
+                                                        const Profile& profile) {
   const auto& routes = topology.routes();
   Compiled out;
   ResourcePaths machine(topology, profile, out);
@@ -22,7 +23,7 @@ bool plays_folded(const Topology& topology, const Schedule& schedule, const Rank
   ResourceImages resources(images, machine, out, links_of);
   bool alike = true;
   bool loads = false;
-  std::set<std::tuple<Rank, Rank, RouteId, bool>> taken;
+  std::set<FoldedResources::Way> taken;
   const auto take = [&](Rank base_executor, const Location& location, RouteId base_route, bool reads) {
     if (location.buffer == Buffer::host) alike = false;
     if (!alike || location.rank == base_executor) return;
@@ -47,7 +48,8 @@ bool plays_folded(const Topology& topology, const Schedule& schedule, const Rank
     for (std::size_t s = 0; s < step.sources.size(); ++s) take(step.executor, step.sources[s], route(s), true);
     for (std::size_t d = 0; d < step.destinations.size(); ++d) take(step.executor, step.destinations[d], route(step.sources.size() + d), false);
   }
-  return alike && treats_alike(topology, profile, loads) && resources.join();
+  if (!alike || !treats_alike(topology, profile, loads) || !resources.join()) return nullptr;
+  return std::make_shared<const FoldedResources>(images.digest(), std::move(taken), std::move(out.stands_for));
 }
 
 }  // namespace p2plab

@@ -45,7 +45,7 @@ bool ResourceImages::serve(std::uint32_t resource, std::size_t s, std::size_t st
     const auto its = named_[at];
     if (std::exchange(seen_[its], position) == position) return false;
     ++served_[its];
-    parent_[root(its)] = root(resource);
+    unite(its, resource);
   }
   return true;
 }

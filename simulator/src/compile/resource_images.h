@@ -7,6 +7,7 @@
 // settled by what the images have in common (moment_order.h).
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <span>
@@ -16,6 +17,7 @@
 #include "compile/compiled.h"
 #include "compile/lane_dedup.h"
 #include "compile/resource_paths.h"
+#include "p2plab/detail/digest.h"
 
 namespace p2plab {
 
@@ -46,6 +48,11 @@ class ResourceImages {
     while (parent_[resource] != resource) resource = parent_[resource] = parent_[parent_[resource]];
     return resource;
   }
+  // The lowest stands for all, whatever the order.
+  void unite(std::uint32_t a, std::uint32_t b) {
+    const auto [low, high] = std::minmax({root(a), root(b)});
+    parent_[high] = low;
+  }
 
   const RankImages& images_;
   ResourcePaths& machine_;
@@ -57,6 +64,27 @@ class ResourceImages {
   std::vector<std::uint32_t> parent_;     // union-find over resources
   std::vector<std::uint32_t> served_;     // by resource: positions
   std::vector<std::uint32_t> seen_;       // by resource: one more than the last position that it served
+};
+
+/// What is found of the ways that a schedule takes.
+class FoldedResources {
+ public:
+  /// Of a representative: to or from a rank, by a route, as a load or a store.
+  using Way = std::tuple<Rank, Rank, RouteId, bool>;
+
+  FoldedResources(const Hash128& images, std::set<Way> ways, std::vector<std::uint32_t> stands_for)
+      : images_(images), ways_(std::move(ways)), stands_for_(std::move(stands_for)) {}
+
+  /// Were they found for these images, and so many resources?
+  bool are_of(const Program& program, std::size_t resources) const { return images_ == program.images->digest() && stands_for_.size() == resources; }
+  bool know(const Way& way) const { return ways_.contains(way); }
+  /// By resource: the one that tells what it does.
+  const std::vector<std::uint32_t>& stands_for() const& { return stands_for_; }
+
+ private:
+  Hash128 images_;
+  std::set<Way> ways_;
+  std::vector<std::uint32_t> stands_for_;
 };
 
 }  // namespace p2plab

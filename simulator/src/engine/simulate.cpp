@@ -179,7 +179,8 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Program& pro
   if (program.folded && (options.record || options.steps || options.engine == SimEngine::max_min || !options.late.empty()))
     return Error{ErrorCode::unsupported,
                  "recordings, the times of steps, fair shares and ranks that are late need a whole program; this one is folded"};
-  auto compiled = compile(topology, (options.routes_of != nullptr ? *options.routes_of : topology).routes(), program, profile);
+  auto compiled =
+      compile(topology, (options.routes_of != nullptr ? *options.routes_of : topology).routes(), program, profile, options.resources.get());
   if (!compiled) return std::move(compiled).error();
   if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options);
   auto alone = options;

@@ -24,10 +24,13 @@ namespace p2plab {
 struct ProvedPlan {
   std::shared_ptr<const Plan> plan;
   Proof proof;
-  bool folds = false;  // its programs are lowered, proved and simulated folded (lower_folded), where chunks are cut alike
+  std::shared_ptr<const FoldedResources> resources;  // where its programs are lowered, proved and simulated folded
+
+  /// Its programs are folded (lower_folded), where chunks are cut alike.
+  bool folds() const { return resources != nullptr; }
 
   /// How many steps have to be looked at.
-  std::size_t steps() const { return folds ? plan->schedule.base_step_count() : plan->schedule.step_count(); }
+  std::size_t steps() const { return folds() ? plan->schedule.base_step_count() : plan->schedule.step_count(); }
 };
 
 /// A proved plan as a program for one payload, and its prediction.
@@ -96,8 +99,8 @@ class Evaluator {
   /// The same with its interval: from the machine with what is assumed of it at its fast ends (assumptions.h) at the fast ends of the profile's
   /// numbers, to the slow ends of both. None where neither has a range.
   Result<Prediction> predict(const Program& program) const;
-  /// The same, if it is at most `limit`; where the bound of the program alone is above, it is not simulated.
-  Result<ProgramTime> time_below(Seconds limit, const Program& program) const;
+  /// The same, if it is at most `limit`; where the bound of the program alone is above, it is not simulated. Sooner with the plan that it is of.
+  Result<ProgramTime> time_below(Seconds limit, const Program& program, const ProvedPlan* plan = nullptr) const;
   /// A simulation with what is asked to be kept of it; not remembered.
   Result<SimResult> simulate(const Program& program, const SimOptions& options) const;
 

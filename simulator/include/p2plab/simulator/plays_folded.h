@@ -2,14 +2,21 @@
 // Which folded programs can be simulated.
 #pragma once
 
+#include <memory>
+
 #include "p2plab/machine/topology.h"
 #include "p2plab/schedule/rank_images.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 
+/// What carries data for several images alike.
+class FoldedResources;
+
 /// Do the images of `schedule` use links, and whatever else carries data, that are alike and that no two of them share in one place, so that one
-/// image tells what all do? Else `simulate` refuses folded programs of this schedule.
-bool plays_folded(const Topology& topology, const Schedule& schedule, const RankImages& images, const Profile& profile);
+/// image tells what all do? Then these, by which programs of this schedule are simulated sooner (SimOptions::resources); else null: `simulate`
+/// refuses folded programs of this schedule.
+std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology, const Schedule& schedule, const RankImages& images,
+                                                        const Profile& profile);
 
 }  // namespace p2plab

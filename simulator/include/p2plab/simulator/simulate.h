@@ -14,6 +14,8 @@
 
 namespace p2plab {
 
+class FoldedResources;  // plays_folded.h
+
 /// How contention is treated. `events`: slice by slice, thread blocks served in turn at every resource. `max_min`: transfers are flows that share
 /// resources fairly, for cross-checks and huge unsliced transfers. `path`: the longest chain of waits and the busiest resource only, a lower
 /// bound; for inner loops.
@@ -30,7 +32,8 @@ struct SimOptions {
   SimTime useful = SimTime::max();  // a program that takes longer by its bound alone is not played: its result is that of `path`
   bool in_a_row = false;            // fill SimResult::period
   int multiprocessors = 0;          // by packets: so many of each GPU have the program's threads; 0: all
-  std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
+  std::shared_ptr<const FoldedResources> resources = nullptr;  // of a folded program: what was found of its schedule for this machine and profile
+  std::vector<SimTime> late = {};                              // by rank: starts this much later than the profile says; empty means none
   // The machine as it was, where rates moved and data keeps its ways; null: the topology's own routes.
   const Topology* routes_of = nullptr;
 };
