@@ -28,4 +28,10 @@ struct Limit {
 /// until then: on few machines, with rates far apart, the exact bound takes minutes (`p2plab bound` waits for it).
 Limit limit_of(const Topology& topology, const Collective& collective, const std::function<bool()>& stop = {});
 
+/// What no plan takes less than where calls follow each other without a pause, which is the figure that decides between plans. Where every rank hears
+/// from every other one in each call, no packets need a token, so all ranks begin and end a call together and one call's bound holds; it does of
+/// plans by slices, too, whose calls are counted one after another. Else calls by packets may overlap, as a broadcast's: then each still sends its
+/// bytes, with what the protocol adds, but latencies are hidden.
+Seconds least_in_a_row(const Bound& bound, const Collective& collective, int ranks, const Payload& payload);
+
 }  // namespace p2plab

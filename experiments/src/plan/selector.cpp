@@ -10,12 +10,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "p2plab/bounds/bounds.h"
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/simulator/slices_floor.h"
 #include "plan/best_tuning.h"
+#include "plan/collective_bound.h"
 #include "plan/plan_digest.h"
 
 namespace p2plab {
@@ -80,8 +80,9 @@ struct Selector::Weighed {
 
 struct Selector::Asked : PlanCandidate {
   std::size_t place = 0;
-  Seconds least{0};       // its plans take no less
-  Seconds anyone{0};      // nor does any plan
+  Seconds least{0};       // its plans take no less, in a row
+  Seconds in_a_row{0};    // nor does any plan
+  Seconds anyone{0};      // one call of any plan does not
   bool is_short = false;  // its plans are
 };
 
@@ -150,7 +151,13 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
     asked.is_short = PlanBook::is_short(*asked.planner, asked.parameters, collective);
   }
   const auto least = bound(evaluator_.topology(), collective);
-  for (auto& asked : all) asked.anyone = least ? lower_bound(*least, payload) : Seconds{0};
+  for (auto& asked : all) {
+    if (!least) continue;
+    asked.anyone = lower_bound(*least, payload);
+    asked.in_a_row = least_in_a_row(*least, collective, evaluator_.topology().ranks(), payload);
+    // What planners know is of one call.
+    if (asked.in_a_row < asked.anyone) asked.least = std::min(asked.least, asked.in_a_row);
+  }
   std::ranges::stable_sort(all, {}, [](const Asked& a) { return std::tuple{std::max(a.least, a.anyone), !a.is_short, a.least}; });
   return all;
 }
@@ -221,7 +228,7 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, W
                                                            const PlanCall& call) const {
   const auto& found = weighed.found;
   const auto hopeless = hopeless_from(found, collective.members.size());
-  if (asked.least > hopeless || asked.anyone > hopeless * (1 - worth_a_plan)) return std::optional<Candidate>{};
+  if (asked.least > hopeless || asked.in_a_row > hopeless * (1 - worth_a_plan)) return std::optional<Candidate>{};
   auto plan = book_.find(*asked.planner, asked.parameters, collective, payload, call);
   if (!plan) return std::move(plan).error();
   const auto best = std::ranges::min_element(found, {}, &Candidate::rank);

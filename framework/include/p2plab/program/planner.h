@@ -43,7 +43,7 @@ class Planner {
   /// Does the length of its plans grow with the members, not with their square? Such are asked for first in large groups. Parameters are given in
   /// full.
   virtual bool is_short(const Collective& collective, const Parameters& parameters) const;
-  /// A time that no plan of this planner falls below on this machine; none where that is not known without planning. Costs much less than a plan.
+  /// What one call of each plan of this planner takes at least on this machine; none where that is not known without planning, which costs much more.
   virtual std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const;
 };
 
