@@ -2,6 +2,7 @@
 #include "common/estimate.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "p2plab/machine/routes.h"
@@ -53,6 +54,28 @@ Result<Plan> least_estimated(const Topology& topology, Result<std::vector<Plan>>
     for (const auto& plan : *plans) estimates.push_back(estimate(topology, plan.schedule));
   }
   return std::move((*plans)[least_estimated(estimates, size)]);
+}
+
+std::optional<Seconds> time_of_direct_sends(const Topology& topology, const Collective& collective, const Payload& payload, const SentToEach& sent) {
+  constexpr std::int64_t rounding = 32;  // bytes: pieces begin and end at multiples of 16
+  const auto& members = collective.members;
+  if (members.size() < 2 || !collective.silent.empty() || !collective.shares.empty()) return std::nullopt;
+  const auto size = payload.size().count();
+  const auto piece = std::max<std::int64_t>(0, size / static_cast<std::int64_t>(members.size()) - rounding);
+  const auto bytes = Bytes{sent.whole ? size : sent.pieces * piece};
+  const auto& routes = topology.routes();
+  std::vector<std::int64_t> ways(topology.links().size());  // by link
+  for (const auto other : members) {
+    const auto path = routes.between(members.front(), other);
+    if (path.empty() && other != members.front()) return std::nullopt;
+    for (const auto link : path) ++ways[link.index()];
+  }
+  Seconds longest{0};
+  for (std::size_t l = 0; l < ways.size(); ++l) {
+    if (ways[l] > 0)
+      longest = std::max(longest, Bytes{bytes.count() * ways[l]} / routes.bottleneck(std::array{LinkId{static_cast<std::int64_t>(l)}}));
+  }
+  return longest;
 }
 
 void suggest_slices(Plan& plan, const Topology& topology, Bytes size) {

@@ -13,4 +13,14 @@ Result<Plan> least_estimated(const Topology& topology, Result<std::vector<Plan>>
 /// slices' latencies, sqrt(size * latency / (hops * time per byte)), at least 16 KiB. Leaves plans of one hop and empty payloads as they are.
 void suggest_slices(Plan& plan, const Topology& topology, Bytes size);
 
+/// What the first member sends to each other one: the whole payload, or so many pieces of as many as there are members.
+struct SentToEach {
+  bool whole = false;
+  int pieces = 0;
+};
+
+/// The time of the busiest link of its ways to all others, which plans take at least in which members send to each other with none between. None
+/// where members have shares of their own or are silent, or where a way is missing.
+std::optional<Seconds> time_of_direct_sends(const Topology& topology, const Collective& collective, const Payload& payload, const SentToEach& sent);
+
 }  // namespace p2plab

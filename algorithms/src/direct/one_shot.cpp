@@ -7,6 +7,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
+#include "common/estimate.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 
@@ -17,6 +18,14 @@ namespace {
 class OneShot final : public Planner {
  public:
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
+
+  std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    using enum CollectiveKind;
+    const bool own_blocks = collective.kind == all_gather || collective.kind == reduce_scatter;
+    if (!own_blocks && collective.kind != all_reduce) return std::nullopt;
+    return time_of_direct_sends(topology, collective, context.payload, {.whole = !own_blocks, .pieces = 1});
+  }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("one_shot", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

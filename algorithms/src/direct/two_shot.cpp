@@ -7,6 +7,7 @@
 #include <array>
 
 #include "common/data_flow.h"
+#include "common/estimate.h"
 
 namespace p2plab {
 
@@ -21,6 +22,14 @@ struct Shard {
 class TwoShot final : public Planner {
  public:
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
+
+  std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    using enum CollectiveKind;
+    const bool own_blocks = collective.kind == all_gather || collective.kind == reduce_scatter;
+    if (!own_blocks && collective.kind != all_reduce) return std::nullopt;
+    return time_of_direct_sends(topology, collective, context.payload, {.pieces = own_blocks ? 1 : 2});
+  }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("two_shot", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
