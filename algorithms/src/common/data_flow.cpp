@@ -16,7 +16,8 @@ constexpr std::uint32_t most_contributors = 0x7fffffffU;
 
 // Ranks between which a folded schedule's images send where no path leads: images need be no symmetries of the machine.
 std::optional<std::pair<Rank, Rank>> missing_in_images(const Schedule& schedule, const Routes& routes) {
-  for (std::size_t s = 0; schedule.folding().folded() && s < schedule.base_step_count(); ++s) {
+  if (!schedule.folding().folded() || routes.kinds().all_connected()) return std::nullopt;
+  for (std::size_t s = 0; s < schedule.base_step_count(); ++s) {
     const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(s)});
     const auto sources = step.sources.size();
     for (std::size_t k = 0; k < sources + step.destinations.size(); ++k) {

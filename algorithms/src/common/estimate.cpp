@@ -17,13 +17,17 @@ constexpr double alike = 1e-9;         // estimates nearer to each other are one
 constexpr Bytes least_slice = Bytes{16LL << 10};
 
 Seconds round_latency(const Topology& topology, const Collective& collective) {
+  const auto& routes = topology.routes();
+  const auto& kinds = routes.kinds();
+  const auto latencies = kinds.each(Seconds{0}, [&](Rank from, Rank to) {
+    Seconds latency{0};
+    for (const auto id : routes.between(from, to)) latency += topology.link(id).latency;
+    return latency;
+  });
+  if (collective.members.size() == static_cast<std::size_t>(topology.ranks())) return std::ranges::max(latencies) + flag_latency;
   Seconds longest{0};
   for (const auto from : collective.members) {
-    for (const auto to : collective.members) {
-      Seconds latency{0};
-      for (const auto id : topology.routes().between(from, to)) latency += topology.link(id).latency;
-      longest = std::max(longest, latency);
-    }
+    for (const auto to : collective.members) longest = std::max(longest, latencies[kinds.of(from, to)]);
   }
   return longest + flag_latency;
 }

@@ -2,16 +2,13 @@
 #include "tree/search.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
-#include <map>
-#include <numeric>
-#include <tuple>
 
 #include "common/double_binary.h"
 #include "common/estimate.h"
 #include "common/resources.h"
 #include "p2plab/machine/routes.h"
+#include "tree/widest_ways.h"
 
 namespace p2plab {
 
@@ -32,130 +29,35 @@ class TreeFinder {
         traffic_(traffic),
         options_(options),
         resources_(topology),
-        n_(static_cast<int>(members.size())) {
-    for (int a = 0; a < n_; ++a) {
-      for (int b = 0; b < n_; ++b) widths_.push_back(width(a, b));
-    }
-  }
+        ways_(topology.routes(), members, {.down = traffic.down, .up = traffic.up}),
+        n_(static_cast<int>(members.size())) {}
 
   std::vector<Tree> find() {
     const int roots = options_.root >= 0 || n_ > few_members ? 1 : std::min(n_, most_roots);
     for (int i = 0; i < roots; ++i) {
       const int root = options_.root >= 0 ? options_.root : i;
       if (options_.trees != 2) consider_grown(root);
-      if (options_.trees != 2 && options_.arity == 0) consider({binomial(walk_from(root))});
-      if (options_.trees != 1 && options_.arity == 0 && traffic_.shares.empty()) consider(double_binary(walk_from(root)));
+      if (options_.trees != 2 && options_.arity == 0) consider({binomial(ways_.walk_from(root))});
+      if (options_.trees != 1 && options_.arity == 0 && traffic_.shares.empty()) consider(double_binary(ways_.walk_from(root)));
     }
     return best_;
   }
 
  private:
-  // Bytes per second from parent a to child b in the directions that are needed; 0 if there is no route.
-  std::int64_t width(int a, int b) const {
-    if (a == b) return 0;
-    auto least = std::numeric_limits<std::int64_t>::max();
-    if (traffic_.down) least = std::min(least, routes_.bottleneck(routes_.between(rank(a), rank(b))).bytes_per_second());
-    if (traffic_.up) least = std::min(least, routes_.bottleneck(routes_.between(rank(b), rank(a))).bytes_per_second());
-    return least;
-  }
-
   Rank rank(int i) const { return members_[static_cast<std::size_t>(i)]; }
-  std::int64_t width_at(int a, int b) const {
-    return widths_[static_cast<std::size_t>(a) * static_cast<std::size_t>(n_) + static_cast<std::size_t>(b)];
-  }
-
   void consider_grown(int root) {
-    const auto widest = grow(root, n_, std::numeric_limits<std::int64_t>::max());
+    const auto widest = ways_.grow(root, n_, std::numeric_limits<std::int64_t>::max());
     if (widest.order.empty()) return;
     auto least = std::numeric_limits<std::int64_t>::max();
     for (int i = 0; i < n_; ++i) {
       const int parent = widest.parents[static_cast<std::size_t>(i)];
-      if (parent >= 0) least = std::min(least, width_at(parent, i));
+      if (parent >= 0) least = std::min(least, ways_.width(parent, i));
     }
     for (const int arity : {2, 1, 3, 4, 8, n_}) {
       if (options_.arity > 0 && arity != 2) break;
       for (const auto cap : {std::numeric_limits<std::int64_t>::max(), least})
-        consider({grow(root, options_.arity > 0 ? options_.arity : arity, cap)});
+        consider({ways_.grow(root, options_.arity > 0 ? options_.arity : arity, cap)});
     }
-  }
-
-  using Neighbours = std::vector<std::pair<std::int64_t, int>>;  // minus width, member: widest first
-
-  // The ways on from one member; places in the list only move forward.
-  struct Ways {
-    const Neighbours* sorted = nullptr;
-    std::size_t next = 0;
-    int siblings = 0;  // children over links as wide as the next
-  };
-
-  // Many trees are grown with the same few caps.
-  const std::vector<Neighbours>& neighbours(std::int64_t cap) {
-    auto& all = neighbours_[cap];
-    if (!all.empty()) return all;
-    all.resize(static_cast<std::size_t>(n_));
-    for (int a = 0; a < n_; ++a) {
-      auto& mine = all[static_cast<std::size_t>(a)];
-      for (int b = 0; b < n_; ++b) {
-        if (const auto wide = std::min(cap, width_at(a, b)); wide > 0) mine.emplace_back(-wide, b);
-      }
-      std::ranges::sort(mine);
-    }
-    return all;
-  }
-
-  // Prim's algorithm: always the widest way out of the tree, from the highest place, at most `arity` children of each width. Widths above `cap`
-  // count as equal. An empty order means that the members are not spanned.
-  Tree grow(int root, int arity, std::int64_t cap) {
-    const auto& near = neighbours(cap);
-    Tree tree{std::vector<int>(static_cast<std::size_t>(n_), -2), {root}};
-    std::vector<int> depth(static_cast<std::size_t>(n_));
-    std::vector<Ways> ways(static_cast<std::size_t>(n_));
-    tree.parents[static_cast<std::size_t>(root)] = -1;
-    ways[static_cast<std::size_t>(root)].sorted = &near[static_cast<std::size_t>(root)];
-    const auto move_on = [&](Ways& from) {
-      const auto& sorted = *from.sorted;
-      while (from.next < sorted.size()) {
-        const auto& [wide, b] = sorted[from.next];
-        if (from.siblings < arity && tree.parents[static_cast<std::size_t>(b)] == -2) return true;
-        if (++from.next < sorted.size() && sorted[from.next].first != wide) from.siblings = 0;
-      }
-      return false;
-    };
-    while (static_cast<int>(tree.order.size()) < n_) {
-      using Choice = std::tuple<std::int64_t, int, int, int, int>;  // minus width, depth, children, parent, child: the least is best
-      Choice best{0, 0, 0, -1, -1};
-      for (const int a : tree.order) {
-        auto& from = ways[static_cast<std::size_t>(a)];
-        if (!move_on(from)) continue;
-        const auto& [wide, b] = (*from.sorted)[from.next];
-        best = std::min(best, Choice{wide, depth[static_cast<std::size_t>(a)], from.siblings, a, b});
-      }
-      const auto [wide, level, siblings, a, b] = best;
-      if (b < 0) return {};
-      tree.parents[static_cast<std::size_t>(b)] = a;
-      depth[static_cast<std::size_t>(b)] = level + 1;
-      tree.order.push_back(b);
-      ++ways[static_cast<std::size_t>(a)].siblings;
-      ways[static_cast<std::size_t>(b)].sorted = &near[static_cast<std::size_t>(b)];
-    }
-    return tree;
-  }
-
-  // The members in an order in which neighbours are near: always on to the widest, then nearest, one left.
-  std::vector<int> walk_from(int root) const {
-    std::vector<int> walk{root};
-    std::vector<bool> seen(static_cast<std::size_t>(n_));
-    seen[static_cast<std::size_t>(root)] = true;
-    while (static_cast<int>(walk.size()) < n_) {
-      int next = -1;
-      for (int b = 0; b < n_; ++b) {
-        if (seen[static_cast<std::size_t>(b)]) continue;
-        if (next < 0 || width_at(walk.back(), b) > width_at(walk.back(), next)) next = b;
-      }
-      seen[static_cast<std::size_t>(next)] = true;
-      walk.push_back(next);
-    }
-    return walk;
   }
 
   // `place_parent(p)` is the place above place p > 0; `walk` says who stands in which place.
@@ -164,13 +66,15 @@ class TreeFinder {
     Tree tree{std::vector<int>(walk.size(), -1), {}};
     for (int p = 1; p < n_; ++p)
       tree.parents[static_cast<std::size_t>(walk[static_cast<std::size_t>(p)])] = walk[static_cast<std::size_t>(place_parent(p))];
-    std::vector<int> queue{walk[0]};
-    for (std::size_t i = 0; i < queue.size(); ++i) {
-      for (const int b : walk) {
-        if (tree.parents[static_cast<std::size_t>(b)] == queue[i]) queue.push_back(b);
-      }
+    std::vector<std::vector<int>> children(walk.size());
+    for (const int b : walk) {
+      if (const int above = tree.parents[static_cast<std::size_t>(b)]; above >= 0) children[static_cast<std::size_t>(above)].push_back(b);
     }
-    tree.order = std::move(queue);
+    tree.order = {walk[0]};
+    for (std::size_t i = 0; i < tree.order.size(); ++i) {
+      const auto& below = children[static_cast<std::size_t>(tree.order[i])];
+      tree.order.insert(tree.order.end(), below.begin(), below.end());
+    }
     return tree;
   }
 
@@ -202,7 +106,7 @@ class TreeFinder {
       for (const int i : tree.order) {
         const int parent = tree.parents[static_cast<std::size_t>(i)];
         if (parent < 0) continue;
-        if (width_at(parent, i) == 0) return std::numeric_limits<double>::infinity();
+        if (ways_.width(parent, i) == 0) return std::numeric_limits<double>::infinity();
         const double amount = below[static_cast<std::size_t>(i)] / static_cast<double>(trees.size());
         // Where every block goes to everyone, what is not from below comes down (the other way round if summed: the same on links alike both ways).
         const bool everyone = !traffic_.shares.empty() && traffic_.up && traffic_.down;
@@ -246,9 +150,8 @@ class TreeFinder {
   const TreeTraffic& traffic_;
   const TreeOptions& options_;
   Resources resources_;
+  WidestWays ways_;
   int n_;
-  std::vector<std::int64_t> widths_;
-  std::map<std::int64_t, std::vector<Neighbours>> neighbours_;  // by cap
   std::vector<Tree> best_;
   double best_time_ = 0;
 };

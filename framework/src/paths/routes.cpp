@@ -10,6 +10,7 @@
 #include "machine/on_demand.h"
 #include "p2plab/detail/parallel_links.h"
 #include "paths/nearest_paths.h"
+#include "paths/pair_kinds_builder.h"
 #include "paths/sender_kinds.h"
 
 namespace p2plab {
@@ -64,6 +65,21 @@ class Routes::Table {
   std::optional<NodeId> host_of(Rank rank) const { return hosts_[rank.index()]; }
   const ParallelLinks& parallel() const { return parallel_; }
 
+  const PairKinds& kinds() const {
+    if (const auto* known = known_kinds_.load(std::memory_order_acquire)) return *known;
+    const std::lock_guard lock(grouping_);
+    if (!grouped_) grouped_.emplace(find_kinds());
+    known_kinds_.store(&*grouped_, std::memory_order_release);
+    return *grouped_;
+  }
+
+  // Paths of senders that nobody asks for are not made for that.
+  bool connected(Rank from, Rank to) const {
+    if (from == to) return true;
+    const auto* known = known_kinds_.load(std::memory_order_acquire);
+    return known != nullptr ? known->of(from, to) != PairKinds::no_path : !between(from.index(), to).empty();
+  }
+
  private:
   // Those of the first rank of a kind are looked for; the others' are its images if no other host is as near.
   void find_hosts() {
@@ -80,6 +96,27 @@ class Routes::Table {
       hosts_[rank] = host;
       only_one[rank] = nearest;
     }
+  }
+
+  PairKinds find_kinds() const {
+    PairKindsBuilder builder(topology_, parallel_);
+    std::vector<std::uint32_t> row(ranks_);
+    for (const auto from : kinds_.in_turn()) {
+      if (from >= ranks_) continue;
+      const Rank sender{static_cast<std::int64_t>(from)};
+      const auto& kin = kinds_.of(from);
+      if (kin.before && ways(to_ranks_, kin.first).only_ones) {
+        const auto before = builder.taken(Rank{static_cast<std::int64_t>(*kin.before)});
+        for (std::size_t to = 0; to < ranks_; ++to) row[to] = before[kinds_.moved_back(kin, to)];
+      } else {
+        for (std::size_t to = 0; to < ranks_; ++to) {
+          const Rank receiver{static_cast<std::int64_t>(to)};
+          row[to] = builder.kind_of(sender, receiver, between(from, receiver));
+        }
+      }
+      builder.take(sender, row);
+    }
+    return std::move(builder).all();
   }
 
   const Ways& ways(std::vector<LazyWays>& all, std::size_t from) const {
@@ -146,6 +183,9 @@ class Routes::Table {
   std::vector<std::size_t> host_end_;         // per rank: index of its host among the ends
   mutable std::vector<LazyWays> to_ranks_;    // by sender
   mutable std::vector<LazyWays> to_hosts_;    // by rank
+  mutable std::mutex grouping_;
+  mutable std::optional<PairKinds> grouped_;
+  mutable std::atomic<const PairKinds*> known_kinds_ = nullptr;  // once they are
 };
 
 Routes::Routes(const Topology& topology) : table_(std::make_unique<const Table>(topology)) {}
@@ -154,6 +194,8 @@ Routes::~Routes() = default;
 std::span<const LinkId> Routes::between(Rank from, Rank to) const { return table_->between(from.index(), to); }
 std::span<const LinkId> Routes::to_host(Rank from, Rank owner) const { return table_->to_host(from, owner); }
 std::span<const LinkId> Routes::from_host(Rank owner, Rank to) const { return table_->from_host(owner, to); }
+bool Routes::connected(Rank from, Rank to) const { return table_->connected(from, to); }
+const PairKinds& Routes::kinds() const { return table_->kinds(); }
 std::optional<NodeId> Routes::host_of(Rank rank) const { return table_->host_of(rank); }
 
 Bandwidth Routes::bottleneck(std::span<const LinkId> path) const {

@@ -2,7 +2,6 @@
 #include "p2plab/program/peer_access.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "p2plab/machine/routes.h"
 
@@ -15,22 +14,28 @@ PeerAccess::PeerAccess(const Topology& topology) : ranks_(static_cast<std::size_
     return node.kind == NodeKind::host && !node.forwards_peers;
   };
   const auto is = [&](LinkKind kind) { return [&topology, kind](LinkId link) { return topology.link(link).kind == kind; }; };
+  const auto& kinds = routes.kinds();
+  const auto reached = kinds.each(false, [&](Rank from, Rank to) {
+    const auto links = routes.between(from, to);
+    return std::ranges::none_of(links, ends_at_host) || std::ranges::any_of(links, is(LinkKind::network));
+  });
+  const auto by_nvlink = kinds.each(true, [&](Rank from, Rank to) { return std::ranges::all_of(routes.between(from, to), is(LinkKind::nvlink)); });
+  all_ = true;
   for (std::size_t a = 0; a < ranks_; ++a) {
-    for (std::size_t b = 0; b < ranks_; ++b) {
-      const Rank from{static_cast<std::int64_t>(a)};
-      const Rank to{static_cast<std::int64_t>(b)};
-      const auto links = routes.between(from, to);
-      const bool direct = std::ranges::none_of(links, ends_at_host) || std::ranges::any_of(links, is(LinkKind::network));
-      reaches_.push_back(routes.connected(from, to) && direct);
-      if (!reaches_.back() && (routes.to_host(from, to).empty() || routes.from_host(to, to).empty())) {
+    const Rank from{static_cast<std::int64_t>(a)};
+    for (const auto& stretch : kinds.from(from)) {
+      for (auto b = stretch.begin; b < stretch.end; ++b) {
+        const Rank to{b};
+        reaches_.push_back(reached[stretch.kind] || to == from);
+        if (reaches_.back()) continue;
+        all_ = false;
+        if (!routes.to_host(from, to).empty() && !routes.from_host(to, to).empty()) continue;
         no_host_.resize(ranks_ * ranks_);
-        no_host_[a * ranks_ + b] = true;
+        no_host_[a * ranks_ + to.index()] = true;
       }
-      if (reaches_.back() && !std::ranges::all_of(links, is(LinkKind::nvlink))) whole_lines_ = false;
+      whole_lines_ = whole_lines_ && (!reached[stretch.kind] || by_nvlink[stretch.kind]);
     }
   }
-  all_ =
-      std::ranges::all_of(std::views::iota(std::size_t{0}, reaches_.size()), [&](std::size_t i) { return reaches_[i] || i / ranks_ == i % ranks_; });
 }
 
 PeerAccess::PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_lines)

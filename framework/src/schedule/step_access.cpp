@@ -27,9 +27,9 @@ std::optional<std::string> StepAccess::missing(Rank executor, const Location& lo
   const bool in_host = location.buffer == Buffer::host;
   if (route != default_route) return missing_on(executor, location, route, reads);
   if (!in_host && location.rank == executor) return std::nullopt;
-  const auto path = in_host ? (reads ? routes_.from_host(location.rank, executor) : routes_.to_host(executor, location.rank))
-                            : (reads ? routes_.between(location.rank, executor) : routes_.between(executor, location.rank));
-  if (!path.empty()) return std::nullopt;
+  const bool joined = in_host ? !(reads ? routes_.from_host(location.rank, executor) : routes_.to_host(executor, location.rank)).empty()
+                              : (reads ? routes_.connected(location.rank, executor) : routes_.connected(executor, location.rank));
+  if (joined) return std::nullopt;
   return fmt::format("rank {} {} {}, but the machine has no path for that ({})", executor.value, reads ? "reads" : "writes", describe(location),
                      in_host ? "no way to that host memory" : "GPUs do not forward");
 }

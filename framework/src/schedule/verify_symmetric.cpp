@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/routes.h"
 #include "schedule/step_access.h"
 
 namespace p2plab {
@@ -25,7 +26,10 @@ struct Need {
 class ImageCheck {
  public:
   ImageCheck(const Topology& topology, const Schedule& schedule)
-      : schedule_(schedule), reach_(topology, schedule), marked_(static_cast<std::size_t>(schedule.ranks()), -1) {}
+      : schedule_(schedule),
+        reach_(topology, schedule),
+        all_connected_(topology.routes().kinds().all_connected()),
+        marked_(static_cast<std::size_t>(schedule.ranks()), -1) {}
 
   std::optional<std::string> run() {
     const auto needs = needs_of_base();
@@ -55,7 +59,7 @@ class ImageCheck {
         const auto ends = static_cast<std::uint64_t>(step.executor.value) << 32 | static_cast<std::uint64_t>(location.rank.value) << 2 |
                           (in_host ? 2U : 0U) | (reads ? 1U : 0U);
         const bool first = route == default_route ? on_default.insert(ends).second : on_route.emplace(ends, route.value).second;
-        if (!first) return;
+        if (!first || (route == default_route && !in_host && all_connected_)) return;
         needs.push_back({step.executor, location, route, reads, id});
       };
       for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
@@ -92,6 +96,7 @@ class ImageCheck {
 
   const Schedule& schedule_;
   StepAccess reach_;
+  bool all_connected_;
   std::vector<std::int64_t> marked_;  // by rank: the last set that held it
   std::int64_t mark_ = 0;
 };

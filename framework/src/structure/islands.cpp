@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -12,6 +11,7 @@
 #include "p2plab/detail/symmetry.h"
 #include "p2plab/machine/cuts.h"
 #include "p2plab/machine/routes.h"
+#include "structure/ways_between.h"
 
 namespace p2plab {
 
@@ -20,40 +20,6 @@ namespace {
 using Partition = std::vector<std::vector<Rank>>;
 
 constexpr std::size_t many_parts = 32;  // from here on one of each kind is looked at
-
-// What a route is like: its width, and its distance as (class, nodes that forward).
-struct Pair {
-  std::int64_t width = 0;
-  std::pair<RouteClass, std::size_t> distance{RouteClass::none, 0};
-};
-
-RouteClass class_of(NodeKind kind) {
-  switch (kind) {
-    case NodeKind::pcie_switch: return RouteClass::pcie_switch;
-    case NodeKind::host: return RouteClass::host;
-    case NodeKind::nic:
-    case NodeKind::network_switch: return RouteClass::network;
-    default: return RouteClass::fabric;
-  }
-}
-
-RouteClass class_of(LinkKind kind) {
-  switch (kind) {
-    case LinkKind::upi: return RouteClass::between_hosts;
-    case LinkKind::network: return RouteClass::network;
-    default: return RouteClass::fabric;
-  }
-}
-
-RouteClass class_of(const Topology& topology, std::span<const LinkId> path) {
-  if (path.empty()) return RouteClass::none;
-  auto furthest = RouteClass::fabric;
-  for (const auto id : path) {
-    const auto& link = topology.link(id);
-    furthest = std::max({furthest, class_of(link.kind), class_of(topology.node(link.to).kind)});
-  }
-  return furthest;
-}
 
 // The first of each kind of parts that the machine's symmetries carry onto each other.
 Partition one_of_each_kind(const Topology& topology, const Partition& parts) {
@@ -85,24 +51,7 @@ Partition one_of_each_kind(const Topology& topology, const Partition& parts) {
 class Finder {
  public:
   Finder(const Topology& topology, double ratio)
-      : topology_(topology), ratio_(ratio), ranks_(static_cast<std::size_t>(topology.ranks())), kinds_(1), degrees_(degrees(topology)) {
-    const auto& routes = topology.routes();
-    std::map<std::pair<std::int64_t, std::pair<RouteClass, std::size_t>>, std::uint32_t> known;
-    kind_of_.reserve(ranks_ * ranks_);
-    for (std::size_t a = 0; a < ranks_; ++a) {
-      for (std::size_t b = 0; b < ranks_; ++b) {
-        const auto path = a == b ? std::span<const LinkId>{} : routes.between(Rank{static_cast<std::int64_t>(a)}, Rank{static_cast<std::int64_t>(b)});
-        if (path.empty()) {
-          kind_of_.push_back(0);
-          continue;
-        }
-        const Pair pair{routes.bottleneck(path).bytes_per_second(), {class_of(topology, path), path.size() - 1}};
-        const auto [at, fresh] = known.try_emplace({pair.width, pair.distance}, static_cast<std::uint32_t>(kinds_.size()));
-        if (fresh) kinds_.push_back(pair);
-        kind_of_.push_back(at->second);
-      }
-    }
-  }
+      : topology_(topology), ratio_(ratio), ranks_(static_cast<std::size_t>(topology.ranks())), ways_(topology), degrees_(degrees(topology)) {}
 
   std::vector<IslandLevel> levels() {
     add_by_width();
@@ -112,13 +61,15 @@ class Finder {
   }
 
  private:
-  // A connection of two ranks is as good as its worse direction.
-  std::int64_t width(std::size_t a, std::size_t b) const { return std::min(pair(a, b).width, pair(b, a).width); }
-  std::pair<RouteClass, std::size_t> distance(std::size_t a, std::size_t b) const { return std::max(pair(a, b).distance, pair(b, a).distance); }
-  const Pair& pair(std::size_t a, std::size_t b) const { return kinds_[kind_of_[a * ranks_ + b]]; }
+  // By kind of connection: is it as asked?
+  template <class Asked>
+  std::vector<char> kinds_that(const Asked& asked) const {
+    std::vector<char> are;
+    for (std::uint32_t kind = 0; kind < ways_.count(); ++kind) are.push_back(asked(kind) ? 1 : 0);
+    return are;
+  }
 
-  template <class Joined>
-  Partition components(const Joined& joined) const {
+  Partition components(const std::vector<char>& joins) const {
     std::vector<std::size_t> part(ranks_, ranks_);
     Partition parts;
     for (std::size_t seed = 0; seed < ranks_; ++seed) {
@@ -127,7 +78,7 @@ class Finder {
       part[seed] = parts.size();
       for (std::size_t next = 0; next < reached.size(); ++next) {
         for (std::size_t other = 0; other < ranks_; ++other) {
-          if (part[other] != ranks_ || !joined(reached[next], other)) continue;
+          if (part[other] != ranks_ || joins[ways_.kind(reached[next], other)] == 0) continue;
           part[other] = parts.size();
           reached.push_back(other);
         }
@@ -147,23 +98,23 @@ class Finder {
     for (std::size_t p = 0; p < parts.size(); ++p) {
       for (const auto rank : parts[p]) part[rank.index()] = p;
     }
-    std::int64_t widest = 0;
+    std::vector<char> across(ways_.count());
     for (std::size_t a = 0; a < ranks_; ++a) {
       for (std::size_t b = a + 1; b < ranks_; ++b) {
-        if (part[a] != part[b]) widest = std::max({widest, pair(a, b).width, pair(b, a).width});
+        if (part[a] != part[b]) across[ways_.kind(a, b)] = 1;
       }
     }
+    std::int64_t widest = 0;
+    for (std::uint32_t kind = 0; kind < across.size(); ++kind) widest = across[kind] != 0 ? std::max(widest, ways_.wider(kind)) : widest;
     return widest;
   }
 
   void add_by_width() {
     std::set<std::int64_t, std::greater<>> widths;
-    for (std::size_t a = 0; a < ranks_; ++a) {
-      for (std::size_t b = a + 1; b < ranks_; ++b) widths.insert(width(a, b));
-    }
+    for (std::uint32_t kind = 0; kind < ways_.count(); ++kind) widths.insert(ways_.width(kind));
     widths.erase(0);
     for (const auto least : widths) {
-      auto parts = components([&](std::size_t a, std::size_t b) { return width(a, b) >= least; });
+      auto parts = components(kinds_that([&](std::uint32_t kind) { return ways_.width(kind) >= least; }));
       if (trivial(parts)) continue;
       const auto across = widest_across(parts);
       if (static_cast<double>(least) < ratio_ * static_cast<double>(across)) continue;
@@ -176,12 +127,10 @@ class Finder {
 
   void add_by_distance() {
     std::set<std::pair<RouteClass, std::size_t>> distances;
-    for (std::size_t a = 0; a < ranks_; ++a) {
-      for (std::size_t b = a + 1; b < ranks_; ++b) distances.insert(distance(a, b));
-    }
+    for (std::uint32_t kind = 0; kind < ways_.count(); ++kind) distances.insert(ways_.distance(kind));
     for (const auto& most : distances) {
       if (most.first == RouteClass::none) continue;
-      auto parts = components([&](std::size_t a, std::size_t b) { return distance(a, b) <= most; });
+      auto parts = components(kinds_that([&](std::uint32_t kind) { return ways_.distance(kind) <= most; }));
       if (trivial(parts)) continue;
       const auto narrowest = narrowest_way_out(parts);
       if (narrowest < ratio_) continue;
@@ -215,7 +164,9 @@ class Finder {
     for (const auto& part : parts) {
       for (const auto a : part) {
         for (const auto b : part) {
-          if (a != b && distance(a.index(), b.index()) <= most) least = std::min(least, width(a.index(), b.index()));
+          if (a == b) continue;
+          const auto kind = ways_.kind(a.index(), b.index());
+          if (ways_.distance(kind) <= most) least = std::min(least, ways_.width(kind));
         }
       }
     }
@@ -248,15 +199,14 @@ class Finder {
   const Topology& topology_;
   double ratio_;
   std::size_t ranks_;
-  std::vector<Pair> kinds_;             // the first: no route
-  std::vector<std::uint32_t> kind_of_;  // by pair of ranks
+  WaysBetween ways_;
   std::vector<Degree> degrees_;
   std::vector<IslandLevel> levels_;
 };
 
 }  // namespace
 
-RouteClass route_class(const Topology& topology, Rank from, Rank to) { return class_of(topology, topology.routes().between(from, to)); }
+RouteClass route_class(const Topology& topology, Rank from, Rank to) { return class_of_path(topology, topology.routes().between(from, to)); }
 
 std::vector<IslandLevel> find_islands(const Topology& topology, double ratio) { return Finder(topology, ratio).levels(); }
 

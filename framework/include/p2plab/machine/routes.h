@@ -2,13 +2,55 @@
 // Which links a transfer between two end points takes when a schedule names no path of its own: `topology.routes()`.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
+
+/// Which pairs of GPUs have paths that are alike: what hangs on that alone is asked for once of each kind, not of millions of pairs. Paths are alike
+/// if link by link kind, latency and bandwidth (of those that run beside each other together) are the same, and the kind of the node that the link
+/// leads to. Kinds count from 0: no path, as from a rank to itself.
+class PairKinds {
+ public:
+  static constexpr std::uint32_t no_path = 0;
+
+  /// Receivers [begin, end) of one kind.
+  struct Stretch {
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+    std::uint32_t kind = no_path;
+  };
+
+  std::uint32_t of(Rank from, Rank to) const;
+  /// All receivers of a sender in stretches, as long as can be.
+  std::span<const Stretch> from(Rank sender) const& { return {stretches_.data() + places_[sender.index()].first, places_[sender.index()].second}; }
+  std::span<const Stretch> from(Rank sender) && = delete;
+  /// How many kinds there are, 0 included.
+  std::size_t count() const { return examples_.size(); }
+  /// Does a path lead from each rank to each other one?
+  bool all_connected() const { return all_connected_; }
+
+  /// By kind: what `what(from, to)` says of the first pair of each; `none` where there is no path.
+  template <class What, class Value>
+  std::vector<Value> each(Value none, const What& what) const {
+    std::vector<Value> all{std::move(none)};
+    for (std::size_t kind = 1; kind < examples_.size(); ++kind) all.push_back(what(examples_[kind].first, examples_[kind].second));
+    return all;
+  }
+
+ private:
+  friend class PairKindsBuilder;
+  std::vector<Stretch> stretches_;
+  std::vector<std::pair<std::size_t, std::size_t>> places_;  // by sender: in `stretches_`, the first and how many
+  std::vector<std::pair<Rank, Rank>> examples_;              // by kind
+  bool all_connected_ = true;
+};
 
 /// Paths between all GPUs, and between each GPU and each rank's host memory: the way that a peer access takes. Between two GPUs that is over NVLink,
 /// NVSwitch and other links of their own where there is such a way, else within their server, else over a network; hosts and NICs do not forward what
@@ -29,7 +71,9 @@ class Routes {
   std::span<const LinkId> from_host(Rank owner, Rank to) const;
 
   /// Can data go from one GPU's memory to another's without passing through a third GPU? True for from == to.
-  bool connected(Rank from, Rank to) const { return from == to || !between(from, to).empty(); }
+  bool connected(Rank from, Rank to) const;
+  /// Which pairs have paths that are alike, found when it is first asked for.
+  const PairKinds& kinds() const;
   /// The host node that holds a rank's pinned memory: the one with the widest path from it, of several the nearest;
   /// none if no host is reachable.
   std::optional<NodeId> host_of(Rank rank) const;
