@@ -11,6 +11,7 @@
 #include "p2plab/plan/candidates.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/analysis.h"
+#include "plan/collective_bound.h"
 #include "plan/selector.h"
 #include "support/machines.h"
 
@@ -115,6 +116,36 @@ TEST(Auto, AsksLargeGroupsFirstForShortPlans) {
   const auto place = [&](const std::string& name) { return std::ranges::find(asked, name) - asked.begin(); };
   EXPECT_LT(place("hierarchical (across=tree)"), place("hierarchical"));
   EXPECT_LT(place("tree"), place("two_shot"));
+}
+
+// By packets around a ring of 64 a gather's calls overlap: in a row each takes less than one call of any plan, and flow's less than the tree's, which
+// is weighed first.
+TEST(Auto, GoesOnWhereCallsInARowTakeLessThanOneCall) {
+  const auto machine = *make_preset("ring", {{"gpus", "64"}});
+  const Planning planning{Evaluator(machine)};
+  const auto collective = make_collective(CollectiveKind::gather, 64);
+  const Payload payload{.elements = 1 << 16};
+  const auto time_of = [&](const std::string& name) { return planning.plan({name}, collective, payload)->prediction.time; };
+  const auto alone = lower_bound(*bound(machine, collective), payload);
+  EXPECT_LT(time_of("tree"), alone / 3);
+  EXPECT_LT(time_of("flow"), time_of("tree"));
+  EXPECT_LE(time_of("auto"), time_of("flow"));
+  EXPECT_GE(time_of("auto"), least_in_a_row(*bound(machine, collective), collective, 64, payload));
+}
+
+// Where all hear from all, one call's bound is that of calls in a row.
+TEST(Auto, BoundsCallsInARowByOneCallWhereAllHearFromAll) {
+  const auto machine = *make_preset("ring", {{"gpus", "8"}});
+  for (const auto kind : all_collective_kinds()) {
+    const auto collective = make_collective(kind, 8);
+    const auto best = *bound(machine, collective);
+    const Payload small{.elements = 64};
+    const auto in_a_row = least_in_a_row(best, collective, 8, small);
+    using enum CollectiveKind;
+    const bool all_hear_all = kind == all_reduce || kind == all_gather || kind == reduce_scatter || kind == all_to_all;
+    EXPECT_LE(in_a_row, lower_bound(best, small));
+    EXPECT_EQ(in_a_row == lower_bound(best, small), all_hear_all) << to_string(kind);
+  }
 }
 
 TEST(Auto, SaysWhyNoPlanIsPossible) {
