@@ -124,8 +124,11 @@ class TreeFinder {
 
   // How much of the payload passes over the edge above each member.
   std::vector<double> amounts_below(const Tree& tree) const {
-    if (traffic_.shares.empty()) return std::vector(static_cast<std::size_t>(n_), 1.0);
     auto amounts = traffic_.shares;
+    if (amounts.empty()) {
+      amounts.assign(static_cast<std::size_t>(n_), 1.0);
+      return amounts;
+    }
     for (auto i = tree.order.rbegin(); i != tree.order.rend(); ++i) {
       const int parent = tree.parents[static_cast<std::size_t>(*i)];
       if (parent >= 0) amounts[static_cast<std::size_t>(parent)] += amounts[static_cast<std::size_t>(*i)];

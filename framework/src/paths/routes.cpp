@@ -132,7 +132,7 @@ class Routes::Table {
     std::vector<std::size_t> wanted{from};
     if (all[first].ways.only_ones) {
       while (!all[wanted.back()].known) wanted.push_back(*kinds_.of(wanted.back()).before);
-      for (const auto one : wanted | std::views::reverse | std::views::drop(1)) keep(all, one, image_of(all, one));
+      for (wanted.pop_back(); !wanted.empty(); wanted.pop_back()) keep(all, wanted.back(), image_of(all, wanted.back()));
     } else if (!all[from].known) {
       keep(all, from, looked_for(all, from));
     }

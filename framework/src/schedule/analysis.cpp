@@ -120,11 +120,12 @@ std::optional<LinkLoads> loads_of_images(const Topology& topology, const Schedul
     for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
   }
   LinkLoads loads{std::vector<double>(topology.links().size())};
-  for (const auto& [access, load] : accesses) {
+  for (const auto& each : accesses) {
+    const auto& access = each.first;
     const auto add = [&](int i) {
       const auto there = at(images->moved(i, access.location.rank), access.location.buffer, 0);
       const auto path = path_of(routes, schedule, there, images->moved(i, access.executor), images->moved(i, access.route), access.reads);
-      for (const auto link : path) loads.per_link[link.index()] += load;
+      for (const auto link : path) loads.per_link[link.index()] += each.second;
     };
     const auto other = images->back(access.location.rank);
     for (int i = 0; all && i < images->images(); ++i) add(i);

@@ -257,9 +257,10 @@ std::string RendezvousServer::place(Member member, const Message& hello) {
     why = fmt::format("rank {} came to a job of {}", hello.rank, job_of(ranks_));
   else if (members_[rank])
     why = fmt::format("rank {} came twice: as process {} and as process {}", hello.rank, members_[rank]->process, member.process);
-  else
+  if (why.empty())
     members_[rank] = std::move(member);
-  if (!why.empty()) send(member.socket.get(), {.kind = MessageKind::lost, .rank = hello.rank, .text = why});
+  else
+    send(member.socket.get(), {.kind = MessageKind::lost, .rank = hello.rank, .text = why});
   return why;
 }
 

@@ -24,7 +24,7 @@ Status Session::barrier() {
 
 namespace processes {
 
-SocketSession::SocketSession(FileDescriptor socket, const Place& place) : socket_(std::move(socket)), place_(place) {
+SocketSession::SocketSession(FileDescriptor socket, Place place) : socket_(std::move(socket)), place_(std::move(place)) {
   auto hello = message(MessageKind::hello);
   hello.text = place_.greeting;
   say(hello);

@@ -23,7 +23,7 @@ class SocketSession final : public Session {
     bool files_by_name = false;                       // the socket carries no open files: others open them by their names (tcp.h)
     Seconds silence{0};                               // how long the server may say nothing; 0: it was not started by others, and is seen to end
   };
-  SocketSession(FileDescriptor socket, const Place& place);
+  SocketSession(FileDescriptor socket, Place place);
   ~SocketSession() override;
   SocketSession(const SocketSession&) = delete;
   SocketSession& operator=(const SocketSession&) = delete;

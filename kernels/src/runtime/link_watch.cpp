@@ -24,7 +24,7 @@ bool is_gone(int code) { return code == gpu_is_lost || code == reset_required; }
 
 // Never freed: the thread may outlast static objects.
 LinkWatch& LinkWatch::of_process() {
-  static auto* const all = new LinkWatch;
+  static auto* const all = new LinkWatch;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
   return *all;
 }
 

@@ -70,9 +70,9 @@ void TcpStream::ready() {
 }
 
 Result<bool> TcpStream::move() {
-  const auto out = move_out();
+  auto out = move_out();
   if (!out) return out;
-  const auto in = move_in();
+  auto in = move_in();
   if (!in) return in;
   return *out || *in;
 }

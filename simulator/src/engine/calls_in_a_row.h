@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "compile/compiled.h"
@@ -26,7 +27,7 @@ std::int64_t most_calls_at_once(const Program& program);
 class CallsInARow {
  public:
   /// Of a program that was not played yet.
-  explicit CallsInARow(const Compiled& program) : program_(program) {}
+  explicit CallsInARow(Compiled program) : program_(std::move(program)) {}
 
   /// The mean time from call to call once the ranks' lead over each other repeats itself, which it does within a few calls; `first` is the first one,
   /// all ranks beginning together, and `play` plays another.

@@ -4,7 +4,7 @@
 #ifndef P2PLAB_BESIDE_NCCL_H
 #define P2PLAB_BESIDE_NCCL_H
 
-/* This is C. NOLINTBEGIN(modernize-use-using,modernize-deprecated-headers,readability-identifier-naming) */
+/* This is C. NOLINTBEGIN(modernize-use-using,modernize-deprecated-headers,modernize-redundant-void-arg,readability-identifier-naming) */
 
 #include "p2plab/c/p2plab.h"
 
@@ -52,5 +52,5 @@ p2plab_result p2plab_reserve(p2plab_comm* comm, const p2plab_call* call);
 }
 #endif
 
-/* NOLINTEND(modernize-use-using,modernize-deprecated-headers,readability-identifier-naming) */
+/* NOLINTEND(modernize-use-using,modernize-deprecated-headers,modernize-redundant-void-arg,readability-identifier-naming) */
 #endif
