@@ -153,7 +153,7 @@ Result<std::vector<PacketTime>> time_packets(const Topology& topology, const Exe
   }
   for (const auto count : counts) {
     std::vector<Rank> first;
-    for (int r = 0; r < count; ++r) first.push_back(Rank{r});
+    for (int r = 0; r < count; ++r) first.emplace_back(r);
     const auto machine = keep_gpus(topology, first);
     if (!machine) return machine.error();
     if (auto done = time_on(*machine, executor, stop, times); !done) return std::move(done).error();

@@ -11,7 +11,7 @@ namespace {
 
 // An algorithm of this config, by its name in reports.
 std::string algorithm_asked(const ConfigValue& value, const std::vector<AlgorithmChoice>& known) {
-  const auto name = value.string();
+  auto name = value.string();
   if (name.empty() || std::ranges::any_of(known, [&](const AlgorithmChoice& each) { return each.label() == name; })) return name;
   std::vector<std::string> names;
   for (const auto& each : known) names.push_back(each.label());

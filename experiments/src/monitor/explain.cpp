@@ -94,7 +94,7 @@ std::optional<Verdict> blocked(const Ranks& ranks, const ExplainOptions& options
     if (!streams || seconds(since) < options.stuck.count()) continue;
     auto found = verdict(Cause::launch_blocked, ranks, log->rank);
     found.what = fmt::format("rank {} stands in the launch of call {} since {}", log->rank, last.sequence, time_text(since));
-    found.evidence.push_back("its earlier calls returned at once: they only put work on a stream");
+    found.evidence.emplace_back("its earlier calls returned at once: they only put work on a stream");
     found.advice = "a stream holds about 1,000 launches: let none be more than 200 calls ahead; a capture on another thread blocks launches, too";
     return found;
   }
@@ -142,9 +142,9 @@ std::optional<Verdict> straggler(const Ranks& ranks, const ExplainOptions& optio
   auto found = verdict(Cause::straggler, ranks, rank);
   found.what = fmt::format("rank {} comes late: last in {} of {} calls, {} after the one before it (median), at most {}", rank, its.size(), calls,
                            time_text(its[its.size() / 2]), time_text(its.back()));
-  found.evidence.push_back("measured where calls begin: those who wait have begun early and end late");
+  found.evidence.emplace_back("measured where calls begin: those who wait have begun early and end late");
   if (!ranks.front()->calls.empty() && !ranks.front()->calls.back().blocking)
-    found.evidence.push_back("these calls are put on streams: a late host matters only where its GPU has nothing left to do");
+    found.evidence.emplace_back("these calls are put on streams: a late host matters only where its GPU has nothing left to do");
   found.advice = "look at what this rank does between calls: data loading, more tokens or experts than others, a throttled GPU (p2plab doctor)";
   return found;
 }
@@ -188,7 +188,7 @@ void add_errors(std::vector<Verdict>& verdicts, const Ranks& ranks) {
     if (log->errors.empty()) continue;
     auto found = verdict(Cause::reported_error, ranks, log->rank);
     found.what = fmt::format("rank {} reported: {}", log->rank, log->errors.front());
-    for (std::size_t i = 1; i < std::min<std::size_t>(log->errors.size(), 4); ++i) found.evidence.push_back("then: " + log->errors[i]);
+    for (std::size_t i = 1; i < std::min<std::size_t>(log->errors.size(), 4); ++i) found.evidence.emplace_back("then: " + log->errors[i]);
     found.advice = "the rank that it names as missing is the one to look at";
     verdicts.push_back(std::move(found));
   }

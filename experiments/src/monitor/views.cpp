@@ -144,10 +144,10 @@ std::string prometheus_of(const Picture& picture) {
   std::string bytes;
   for (const auto* process : picture.processes) {
     for (const auto& side : process->sides) {
-      for (std::uint8_t kind = 0; kind < side.counts.size(); ++kind) {
+      for (std::size_t kind = 0; kind < side.counts.size(); ++kind) {
         if (side.counts[kind] == 0) continue;
         const auto labels = fmt::format("{{communicator=\"{}\",rank=\"{}\",pid=\"{}\",source=\"{}\",operation=\"{}\"}}", hex(side.communicator),
-                                        side.rank, process->pid, label(process->source), kind_word(kind));
+                                        side.rank, process->pid, label(process->source), kind_word(static_cast<std::uint8_t>(kind)));
         text += fmt::format("p2plab_calls_total{} {}\n", labels, side.counts[kind]);
         bytes += fmt::format("p2plab_bytes_total{} {}\n", labels, side.bytes[kind]);
       }

@@ -12,11 +12,11 @@
 #include <tuple>
 #include <vector>
 
+#include "p2plab/base/once.h"
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/planning.h"
 #include "p2plab/plan/estimate.h"
 #include "p2plab/schedule/analysis.h"
-#include "plan/once.h"
 
 namespace p2plab {
 

@@ -63,7 +63,7 @@ Status known_algorithm(const std::string& name) {
 }
 
 struct Planning::State {
-  explicit State(const Evaluator& judge) : evaluator(judge) {}
+  explicit State(Evaluator judge) : evaluator(std::move(judge)) {}
 
   // The table's plan in the table's form; it was proved when it was read, and is proved here for this use.
   Result<Evaluation> from_table(const std::shared_ptr<const TunedTable>& table, const Collective& collective, const Payload& payload,

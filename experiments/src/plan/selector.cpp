@@ -62,6 +62,11 @@ double most_rounded_off(const Schedule& schedule, const Payload& payload) {
   return most;
 }
 
+// Do the other candidates go on after this error of one?
+bool leaves_others(ErrorCode code, bool found_any) {
+  return code == ErrorCode::unsupported || code == ErrorCode::verification_failed || (code == ErrorCode::invalid_input && found_any);
+}
+
 }  // namespace
 
 struct Selector::Candidate {
@@ -119,8 +124,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
       if (*candidate) keep(found, **std::move(candidate));
-    } else if (const auto code = candidate.error().code;
-               code == ErrorCode::unsupported || code == ErrorCode::verification_failed || (code == ErrorCode::invalid_input && !found.empty())) {
+    } else if (const auto code = candidate.error().code; leaves_others(code, !found.empty())) {
       // A plan that does not hold, or cannot be written, is none; planners are tested one by one, so here the others go on.
       const bool failed = code == ErrorCode::verification_failed;
       if (asked.parameters.empty() || failed) refusals.push_back(candidate.error().message);

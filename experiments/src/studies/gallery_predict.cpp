@@ -105,7 +105,7 @@ Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& ma
 
 Result<GalleryPrediction> predicted_collective(const GalleryCase& one, const GalleryFigure& figure) {
   std::vector<Rank> first;
-  for (int r = 0; r < figure.gpus; ++r) first.push_back(Rank{r});
+  for (int r = 0; r < figure.gpus; ++r) first.emplace_back(r);
   const auto machine = keep_gpus(one.topology, first);
   if (!machine) return machine.error();
   if (!figure.kernel.empty()) return kernel(figure, *machine, one.profile);

@@ -137,7 +137,8 @@ Result<std::vector<Question>> usual_questions(const Subject& subject) {
   }
   const auto most = std::ranges::max_element(busy, {}, [](const auto& row) { return row.second; });
   if (most == busy.end() || most->second <= 0) return std::vector<Question>{};
-  const auto [a, b] = most->first;
+  const auto a = most->first.first;
+  const auto b = most->first.second;
   const auto link = [&](double factor) { return Question{.machine = {.links = {{topology.node(a).name, topology.node(b).name, factor}}}}; };
   std::vector<Question> questions{link(0.5), link(0), link(2)};
   const auto gpu = topology.rank_of(a) ? a : topology.rank_of(b) ? b : topology.node_of(Rank{0});

@@ -4,10 +4,10 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "p2plab/base/once.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -19,7 +19,7 @@ class MadeOnce {
   const Value& value(const Make& make) {
     const auto* made = made_.load(std::memory_order_acquire);
     if (made != nullptr) return *made;
-    std::call_once(once_, [&] {
+    once_.run([&] {
       value_ = make();
       made_.store(value_.get(), std::memory_order_release);
     });
@@ -27,7 +27,7 @@ class MadeOnce {
   }
 
  private:
-  std::once_flag once_;
+  Once once_;
   std::shared_ptr<const Value> value_;
   std::atomic<const Value*> made_ = nullptr;
 };

@@ -102,14 +102,16 @@ Result<AllHere> init_here(const std::vector<int>& devices, const p2plab_config* 
   if (!made) return std::move(made).error();
   AllHere all{.engine = *std::move(made), .repairs = std::make_shared<Repairs>()};
   // No other process has a rank in it: its number is that of a place in this one's memory, which lives as long as it does.
-  const auto* const place = all.engine.get();
+  const auto place = reinterpret_cast<std::uintptr_t>(all.engine.get());
   all.number = monitor::number_of(&place, sizeof place) ^ static_cast<std::uint64_t>(getpid());
   return all;
 }
 
 std::unique_ptr<p2plab_comm> rank_here(const AllHere& all, int rank) {
   auto recording = CallRecording::of({all.number, rank, all.engine->ranks(), all.engine->device(rank)});
-  return std::unique_ptr<p2plab_comm>(new p2plab_comm{all.engine, rank, all.number, std::move(recording), std::nullopt, all.repairs});
+  // An aggregate: clang 14's std::make_unique makes none.
+  return std::unique_ptr<p2plab_comm>(  // NOLINT(modernize-make-unique)
+      new p2plab_comm{all.engine, rank, all.number, std::move(recording), std::nullopt, all.repairs});
 }
 
 }  // namespace p2plab::capi

@@ -137,7 +137,7 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
     if (!in_graph && recorder_.level() >= monitor::Level::detailed) buffers.journal = journal_->of_call(number);
   }
   runtime::ServedBy by;
-  const auto served = engine.run(place_.rank, asked.call, buffers, asked.stream, &by);
+  auto served = engine.run(place_.rank, asked.call, buffers, asked.stream, &by);
   const bool went = served && *served;
   auto full = full_info(by, asked, info);
   if (in_graph) full.flags |= monitor::captured;

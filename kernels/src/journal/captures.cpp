@@ -87,23 +87,24 @@ void Journal::give_up() {
 
 // Others may have become free since it was offered.
 void Journal::put(int recorded, const SharedItems& items) {
-  const auto [next, capture, follows, asked, served] = std::exchange(offer_, {});
-  auto& call = captured_[next] = {.recorded = recorded, .capture = capture};
+  const auto offer = std::exchange(offer_, {});
+  const auto next = offer.place;
+  auto& call = captured_[next] = {.recorded = recorded, .capture = offer.capture};
   if (next == used_)
     ++used_;
   else
     std::erase(free_, next);
-  if (follows != nullptr) {
-    ++follows->followers;
-    call.follows = follows->place;
+  if (offer.follows != nullptr) {
+    ++offer.follows->followers;
+    call.follows = offer.follows->place;
     followers_.push_back(next);
     return;
   }
   if (recorded < 0) return;
   for (const auto each : followers_) captured_[each].before = next;
   followers_.clear();
-  std::erase_if(alike_, [&](const Alike& other) { return other.asked == asked; });
-  alike_.push_back({.asked = asked, .served = served, .place = next});
+  std::erase_if(alike_, [&](const Alike& other) { return other.asked == offer.asked; });
+  alike_.push_back({.asked = offer.asked, .served = offer.served, .place = next});
   if (!items) return;
   const std::lock_guard lock(items_mutex_);
   items_[next | of_graph] = items;

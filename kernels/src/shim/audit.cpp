@@ -19,7 +19,7 @@ const char* shim_path() {
   constexpr const char* name = "libp2plab-nccl.so";
   if (folder + std::strlen(name) + 1 > sizeof path) return nullptr;
   std::memcpy(path, info.dli_fname, folder);
-  std::strcpy(path + folder, name);
+  std::memcpy(path + folder, name, std::strlen(name) + 1);
   return path;
 }
 

@@ -15,7 +15,7 @@
 
 #include "doctor/probes/matrix.h"
 
-extern char** environ;
+extern char** environ;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
 namespace p2plab::doctor {
 
