@@ -18,12 +18,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr int most_blocks = 64;                    // of one rank: more than any GPU needs to fill its links
-constexpr std::int64_t least_slice = 512;          // bytes: below, a flag of 16 bytes, which the model does not send, is more than 3 % of it
-constexpr std::int64_t most_slices = 40'000;       // of a program in all: what one simulation may cost
-constexpr std::int64_t most_of_large = 600'000;    // the same where even two slices of each instruction are more than that: such are walked in leaps
-constexpr std::int64_t most_of_whole = 1'200'000;  // the same where not one leap is possible: else such would not be cut at all
-constexpr std::int64_t most_of_folded = 120'000;   // the same of a folded program, which takes more than a cut of four to fill links
+constexpr int most_blocks = 64;                      // of one rank: more than any GPU needs to fill its links
+constexpr std::int64_t least_slice = 512;            // bytes: below, a flag of 16 bytes, which the model does not send, is more than 3 % of it
 constexpr std::int64_t many_instructions = 1 << 14;  // from here on packets are counted before they are made
 constexpr double rounding = 1e-6;                    // of rates and times in the model, at most
 constexpr std::int64_t wire_sample = 120 * 128;      // bytes in whole lines of any protocol
@@ -55,7 +51,7 @@ class Search {
   // A time of `never`: longer than useful.
   Result<Trial> best() {
     auto sliced = best_grain();
-    if (!sliced || whole_instructions_of(sliced->program) > static_cast<std::int64_t>(most_searched_instructions)) return sliced;
+    if (!sliced || (is_too_long(sliced->program) && !sliced->program.folded)) return sliced;
     // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
     std::vector<PacketWire> tried;
     std::array protocols{Protocol::ll, Protocol::ll128, Protocol::lamport};
@@ -179,26 +175,6 @@ class Search {
     return best;
   }
 
-  // What one simulation costs, in instructions: where each of a few moves data of very many ranks, that counts.
-  static std::int64_t instructions_of(const Program& program) {
-    constexpr std::size_t very_many = 256;  // operands of an instruction
-    constexpr std::size_t usual = 4;        // at most
-    const auto instructions = program.instructions.size();
-    const auto operands = program.operands.size();
-    return static_cast<std::int64_t>(operands / very_many < instructions ? instructions : operands / usual);
-  }
-  // Packets are made of the whole.
-  static std::int64_t whole_instructions_of(const Program& program) {
-    return instructions_of(program) * (program.folded ? program.images->images() : 1);
-  }
-  static bool is_large(const Program& program) { return instructions_of(program) * 2 > most_slices; }
-  static std::int64_t most_slices_of(const Program& program) {
-    if (!is_large(program)) return program.folded ? most_of_folded : most_slices;
-    return instructions_of(program) * 4 > most_of_large ? most_of_whole : most_of_large;
-  }
-  // It cannot be cut finer.
-  static bool is_whole(const Program& program) { return is_large(program) && instructions_of(program) * 2 > most_slices_of(program); }
-
   // However a program is cut, its busiest link needs its time for the protocol's bytes.
   template <class Wire>
   bool can_gain(const Trial& best, Wire wire) const {
@@ -230,8 +206,8 @@ class Search {
   }
 
   // None where that takes longer than `limit`, which its bound mostly says without a simulation.
-  std::optional<Trial> try_below(Seconds limit, const Tuning& tuning, Grain grain) const {
-    auto trial = try_tuning(tuning, grain, limit);
+  std::optional<Trial> try_below(Seconds limit, const Tuning& tuning, Grain grain) const { return if_useful(try_tuning(tuning, grain, limit)); }
+  static std::optional<Trial> if_useful(Result<Trial> trial) {
     return trial && trial->time < never ? std::optional(*std::move(trial)) : std::nullopt;
   }
 
@@ -242,7 +218,12 @@ class Search {
     if (known.packets) return try_below(limit, tuning, sliced.grain);
     if (whole_instructions_of(known) >= many_instructions && packet_floor(traffic_of(known), wire, evaluator_.profile()) * (1 - rounding) > limit)
       return std::nullopt;
-    if (known.folded) return try_below(limit, tuning, sliced.grain);
+    if (known.folded) {
+      // Images may share the ways of tokens alone; then packets are made of the whole.
+      auto folded = evaluator_.lowered_folded(proved_, payload_, tuning);
+      if (folded && *folded) return if_useful(timed(**std::move(folded), sliced.grain, limit));
+      return is_too_long(known) ? std::nullopt : try_below(limit, tuning, sliced.grain);
+    }
     const auto was = std::exchange(known.tuning, tuning);
     known.packets = choose_packets(known, evaluator_.peer_access());
     const auto found = evaluator_.time_below(limit, known, &proved_);

@@ -9,6 +9,7 @@
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/machine/assumptions.h"
+#include "p2plab/program/alike.h"
 #include "p2plab/program/check.h"
 #include "p2plab/run/gpu_tuning.h"
 #include "p2plab/simulator/plays_folded.h"
@@ -122,17 +123,22 @@ Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(std::shared_ptr<const
   if (!proof) return std::move(proof).error();
   const auto& schedule = plan->schedule;
   const bool may_fold = proof->images() != nullptr && options().engine == SimEngine::events && *options().forms == PlanForms::model &&
-                        schedule.step_count() >= alike_from_steps;
+                        steps_as_copies(schedule) >= alike_from_steps;
   auto resources = may_fold ? folded_resources(topology(), schedule, *proof->images(), profile()) : nullptr;
   return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof), std::move(resources)});
 }
 
+Result<std::optional<Program>> Evaluator::lowered_folded(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const {
+  if (!plan.folds()) return std::optional<Program>{};
+  auto folded = lower_folded(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
+  if (folded && *folded && (*folded)->packets && !plays_folded(topology(), **folded, profile())) return std::optional<Program>{};
+  return folded;
+}
+
 Result<Program> Evaluator::lowered(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const {
-  if (plan.folds()) {
-    auto folded = lower_folded(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
-    if (!folded) return std::move(folded).error();
-    if (*folded) return **std::move(folded);
-  }
+  auto folded = lowered_folded(plan, payload, tuning);
+  if (!folded) return std::move(folded).error();
+  if (*folded) return **std::move(folded);
   return lower(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
 }
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "p2plab/base/quantity.h"
+#include "p2plab/program/alike.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/segments/segments.h"
 #include "plan/collective_bound.h"
@@ -76,7 +77,7 @@ std::optional<PlanSummary::OverServers> over_servers(const Evaluator& evaluator,
   constexpr std::size_t most_steps = 20'000;
   constexpr int most_servers = 512;  // a program for each is much memory
   const auto& program = evaluation.program;
-  if (evaluation.plan().schedule.step_count() > most_steps || program.epilogue) return std::nullopt;
+  if (steps_as_copies(evaluation.plan().schedule) > most_steps || program.epilogue) return std::nullopt;
   const auto& topology = evaluator.topology();
   if (std::ranges::none_of(topology.links(), [](const Link& link) { return link.kind == LinkKind::network; })) return std::nullopt;
   if (servers_of(topology).count() > most_servers) return std::nullopt;

@@ -23,21 +23,53 @@ class PacketChecker {
   PacketChecker(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets)
       : peer_access_(peer_access), program_(program), packets_(packets), senders_(packets.messages.size()) {}
 
-  Result<ProgramProof> run() {
+  Result<ProgramProof> run(const checking::Owed& owed) {
     if (auto ok = check_shape(); !ok) return std::move(ok).error();
     if (auto ok = find_senders(); !ok) return std::move(ok).error();
     if (auto ok = check_operands(); !ok) return std::move(ok).error();
     if (auto ok = write_as_program(); !ok) return std::move(ok).error();
     auto blocks = contract(program_.collective, program_.ranks());
     if (!blocks) return std::move(blocks).error();
-    auto proof = checking::prove_accesses(as_program_, *std::move(blocks));
+    auto proof = checking::prove_accesses(as_program_, *std::move(blocks), owed);
     if (!proof) {
       auto error = std::move(proof).error();
       error.notes.emplace_back("of the packets: each lane is a rank, each instruction an item, landing slots follow scratch and host memory");
       return error;
     }
-    if (auto ok = check_next_call(); !ok) return std::move(ok).error();
     return proof;
+  }
+
+  // Slots have three copies, of which a call takes the next: it reads and writes one and clears the one for the call after next. A sender is never
+  // two calls ahead of a reader if it knows, when its call ends, that the reader has begun the same call: then the reader has ended the one before,
+  // in which it read what will be overwritten and cleared what will be written. Whoever has begun tells so by all that it sends, and what reached it.
+  Status check_next_call() const {
+    const auto n = packets_.ranks.size();
+    std::vector<std::vector<bool>> known(n, std::vector<bool>(n));
+    for (std::size_t r = 0; r < n; ++r) known[r][r] = true;
+    std::vector<std::vector<bool>> carried(packets_.messages.size());
+    checking::Order order(as_program_);
+    if (auto ok = order.find_sequence(); !ok) return ok;
+    for (const auto index : order.sequence()) {
+      const auto rank = order.lane_of(index);
+      const auto& item = packets_.ranks[rank][index - as_program_.lanes[rank].first];
+      for (const auto& source : item.sources) {
+        if (!is_landing(source)) continue;
+        const auto& told = carried[static_cast<std::size_t>(source.message)];
+        for (std::size_t r = 0; r < n; ++r) known[rank][r] = known[rank][r] || told[r];
+      }
+      for (const auto& to : item.destinations) {
+        if (is_landing(to)) carried[static_cast<std::size_t>(to.message)] = known[rank];
+      }
+    }
+    for (std::size_t m = 0; m < packets_.messages.size(); ++m) {
+      const auto& [from, to] = packets_.messages[m];
+      if (senders_[m].rank < 0 || known[from.index()][to.index()]) continue;
+      return fail(
+          fmt::format("rank {} may send message {} of the next call but one while rank {} still reads it: nothing tells rank {} that rank {} "
+                      "has begun the call",
+                      from.value, m, to.value, from.value, to.value));
+    }
+    return {};
   }
 
  private:
@@ -49,6 +81,7 @@ class PacketChecker {
   // What all else counts on: sizes by rank, ranks that are there, groups that begin.
   Status check_shape() const {
     const auto ranks = program_.memory.size();
+    if (packets_.folded) return fail("the packet program is folded, its program is not");
     if (packets_.ranks.size() != ranks || packets_.landing.size() != ranks || packets_.host_landing.size() != ranks)
       return fail("the packet program is for another number of ranks than its program");
     for (const auto& message : packets_.messages) {
@@ -97,6 +130,8 @@ class PacketChecker {
         if (item.bytes <= 0 || item.bytes % size_of(program_.payload.type) != 0) {
           if (!item.is_token()) return fail(r, i, item, fmt::format("moves {} bytes, no whole number of elements", item.bytes));
         }
+        if (!item.is_token() && (item.sources.empty() || item.destinations.empty()))
+          return fail(r, i, item, "needs at least one source and one destination");
         for (const auto& source : item.sources) {
           if (auto fault = fault_of(source, r, item, true); !fault.empty()) return fail(r, i, item, fault);
         }
@@ -111,6 +146,7 @@ class PacketChecker {
   std::string fault_of(const PacketOperand& operand, std::size_t rank, const PacketItem& item, bool reads) const {
     if (operand.place == PacketPlace::token) return reads && item.is_token() ? "" : "uses the token as data";
     if (operand.rank.value < 0 || operand.rank.value >= program_.ranks()) return fmt::format("names rank {}", operand.rank.value);
+    if (item.is_token() && !is_landing(operand)) return "is a token and touches data";
     if (is_landing(operand)) {
       if (operand.message < 0 || operand.message >= std::ssize(packets_.messages)) return "names a message that does not exist";
       const auto& message = packets_.messages[static_cast<std::size_t>(operand.message)];
@@ -224,39 +260,6 @@ class PacketChecker {
     out.instructions.push_back(i);
   }
 
-  // Slots have three copies, of which a call takes the next: it reads and writes one and clears the one for the call after next. A sender is never
-  // two calls ahead of a reader if it knows, when its call ends, that the reader has begun the same call: then the reader has ended the one before,
-  // in which it read what will be overwritten and cleared what will be written. Whoever has begun tells so by all that it sends, and what reached it.
-  Status check_next_call() const {
-    const auto n = packets_.ranks.size();
-    std::vector<std::vector<bool>> known(n, std::vector<bool>(n));
-    for (std::size_t r = 0; r < n; ++r) known[r][r] = true;
-    std::vector<std::vector<bool>> carried(packets_.messages.size());
-    checking::Order order(as_program_);
-    if (auto ok = order.find_sequence(); !ok) return ok;
-    for (const auto index : order.sequence()) {
-      const auto rank = order.lane_of(index);
-      const auto& item = packets_.ranks[rank][index - as_program_.lanes[rank].first];
-      for (const auto& source : item.sources) {
-        if (!is_landing(source)) continue;
-        const auto& told = carried[static_cast<std::size_t>(source.message)];
-        for (std::size_t r = 0; r < n; ++r) known[rank][r] = known[rank][r] || told[r];
-      }
-      for (const auto& to : item.destinations) {
-        if (is_landing(to)) carried[static_cast<std::size_t>(to.message)] = known[rank];
-      }
-    }
-    for (std::size_t m = 0; m < packets_.messages.size(); ++m) {
-      const auto& [from, to] = packets_.messages[m];
-      if (senders_[m].rank < 0 || known[from.index()][to.index()]) continue;
-      return fail(
-          fmt::format("rank {} may send message {} of the next call but one while rank {} still reads it: nothing tells rank {} that rank {} "
-                      "has begun the call",
-                      from.value, m, to.value, from.value, to.value));
-    }
-    return {};
-  }
-
   const PeerAccess& peer_access_;
   const Program& program_;
   const PacketProgram& packets_;
@@ -267,7 +270,16 @@ class PacketChecker {
 }  // namespace
 
 Result<ProgramProof> check_packets(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets) {
-  return PacketChecker{peer_access, program, packets}.run();
+  PacketChecker checker(peer_access, program, packets);
+  auto proof = checker.run({});
+  if (!proof) return proof;
+  if (auto ok = checker.check_next_call(); !ok) return std::move(ok).error();
+  return proof;
+}
+
+Result<ProgramProof> checking::check_packets_of_call(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets,
+                                                     const Owed& owed) {
+  return PacketChecker{peer_access, program, packets}.run(owed);
 }
 
 }  // namespace p2plab

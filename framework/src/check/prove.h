@@ -41,4 +41,7 @@ Result<ProgramProof> prove_accesses(const Program& program, std::vector<Block> b
 /// `check` of a program that owes only these bytes.
 Result<ProgramProof> check_owed(const Topology& topology, const Program& program, const Owed& owed);
 
+/// `check_packets` of packets that owe only these bytes, within one call: what a next one may overwrite is not looked at.
+Result<ProgramProof> check_packets_of_call(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets, const Owed& owed);
+
 }  // namespace p2plab::checking

@@ -10,6 +10,7 @@
 
 #include "check/describe.h"
 #include "check/prove.h"
+#include "folded/check_folded_packets.h"
 #include "lowering/lowering.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/step_reader.h"
@@ -157,7 +158,12 @@ Result<ProgramProof> check_folded(const Topology& topology, const Schedule& sche
   Lowering lowering(schedule, proof, program.payload, program.tuning, program.in_place, program.images);
   const auto base = lowering.run(Lowered::base);
   if (auto ok = Likeness{schedule, lowering, program, base}.run(); !ok) return std::move(ok).error();
-  return checking::check_owed(topology, base, owed_by_base(schedule, program.payload));
+  const auto owed = owed_by_base(schedule, program.payload);
+  auto proved = checking::check_owed(topology, base, owed);
+  if (!proved || !program.packets) return proved;
+  const BasePlaces places(schedule, lowering, base);
+  if (auto packets = checking::check_folded_packets(PeerAccess(topology), program, base, places, owed); !packets) return packets;
+  return proved;
 }
 
 }  // namespace p2plab

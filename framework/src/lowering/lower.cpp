@@ -4,14 +4,13 @@
 #include <fmt/format.h>
 
 #include "lowering/lowering.h"
+#include "p2plab/program/alike.h"
 #include "p2plab/program/packet_choice.h"
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
-namespace {
-
-Status check(const Payload& payload, const Tuning& tuning) {
+Status check_ranges(const Payload& payload, const Tuning& tuning) {
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
   constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
   if (payload.elements < 0 || payload.elements > most_bytes / size_of(payload.type)) {
@@ -29,51 +28,27 @@ Status check(const Payload& payload, const Tuning& tuning) {
 }
 
 std::shared_ptr<const RankImages> images_of(const Schedule& schedule, const Proof& proof, const Payload& payload, std::size_t alike_from) {
-  const bool large = proof.images() != nullptr && schedule.step_count() >= alike_from;
+  const bool large = proof.images() != nullptr && steps_as_copies(schedule) >= alike_from;
   return large && Lowering::are_alike(schedule, payload) ? proof.images() : nullptr;
 }
 
-// Does each rank reach what it touches there, in every image? Of a program of the representatives.
-bool covers_images(const PeerAccess& peer_access, const Program& program) {
-  const auto& images = *program.images;
-  for (const auto& lane : program.lanes) {
-    for (auto i = lane.first; i < lane.first + lane.count; ++i) {
-      const auto& instruction = program.instructions[i];
-      for (const auto operands : {program.sources(instruction), program.destinations(instruction)}) {
-        for (const auto& operand : operands) {
-          if (operand.buffer == Buffer::host) return false;
-          if (operand.rank == lane.rank || peer_access.all_connected()) continue;
-          for (int image = 0; image < images.images(); ++image) {
-            if (!peer_access.connected(images.moved(image, lane.rank), images.moved(image, operand.rank))) return false;
-          }
-        }
-      }
-    }
+std::size_t steps_as_copies(const Schedule& schedule) {
+  std::size_t operands = 0;
+  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
+    operands += step.sources.size() + step.destinations.size();
   }
-  return true;
+  return operands / 2 * static_cast<std::size_t>(schedule.folding().images());
 }
-
-}  // namespace
 
 Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access,
                       CallerMemory memory, std::size_t alike_from) {
   expects(memory == CallerMemory::as_proved || proof.in_place());
-  if (auto ok = check(payload, tuning); !ok) return std::move(ok).error();
+  if (auto ok = check_ranges(payload, tuning); !ok) return std::move(ok).error();
   const bool one_memory = proof.in_place() && memory == CallerMemory::as_proved;
   auto program = Lowering{schedule, proof, payload, tuning, one_memory, images_of(schedule, proof, payload, alike_from)}.run(Lowered::all);
   program.packets = choose_packets(program, peer_access);
   return program;
-}
-
-Result<std::optional<Program>> lower_folded(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning,
-                                            const PeerAccess& peer_access, std::size_t alike_from) {
-  if (auto ok = check(payload, tuning); !ok) return std::move(ok).error();
-  if (tuning.protocol != Protocol::simple) return std::optional<Program>{};
-  auto images = images_of(schedule, proof, payload, alike_from);
-  if (images == nullptr) return std::optional<Program>{};
-  auto program = Lowering{schedule, proof, payload, tuning, proof.in_place(), std::move(images)}.run(Lowered::representatives);
-  if (!covers_images(peer_access, program)) return std::optional<Program>{};
-  return std::optional{std::move(program)};
 }
 
 }  // namespace p2plab

@@ -61,4 +61,10 @@ class Lowering {
   std::vector<StepPlace> places_;
 };
 
+/// Are payload and tuning in range?
+Status check_ranges(const Payload& payload, const Tuning& tuning);
+
+/// The images that the schedule is lowered alike for; null: none.
+std::shared_ptr<const RankImages> images_of(const Schedule& schedule, const Proof& proof, const Payload& payload, std::size_t alike_from);
+
 }  // namespace p2plab

@@ -28,16 +28,19 @@ struct Version {
   ItemPlace forward;  // the item by which the owner passes it to readers elsewhere
   std::int64_t bytes = 0;
   RouteId route = default_route;  // by which it was written
+  std::int64_t order = 0;         // of that write, among all
   std::int32_t serial = 0;        // of all versions
   bool in_memory = true;          // the owner can read it where the location lies
 };
 
 constexpr auto no_item = std::numeric_limits<std::uint32_t>::max();
+constexpr int order_bits = 17;  // of a step's own order: what it reads by way of others, itself; or what it writes
+constexpr std::int64_t own_order = std::int64_t{1} << (order_bits - 1);
 
 class PacketRewriter {
  public:
-  PacketRewriter(const Program& program, const PeerAccess& peer_access, PacketWire wire)
-      : program_(program), peer_access_(peer_access), locations_(program.operands.size()), slots_(program.operands.size()) {
+  PacketRewriter(const Program& program, const PeerAccess& peer_access, PacketWire wire, const RankView& counted)
+      : program_(program), peer_access_(peer_access), counted_(counted), locations_(program.operands.size()), slots_(program.operands.size()) {
     out_.wire = wire;
     out_.ranks.resize(program.memory.size());
     out_.landing.resize(program.memory.size());
@@ -52,11 +55,6 @@ class PacketRewriter {
     for (const auto& [instruction, rank] : instructions_by_step(program_)) visit(*instruction, rank);
     store_outputs();
     drop_unread();
-    BufferPlaces written;
-    for (auto& items : out_.ranks) send_first(items, written);
-    add_tokens(out_, peer_access_);
-    for (std::int32_t r = 0; r < program_.ranks(); ++r) rotate_peers(r);
-    mark_joins(out_);
     return std::move(out_);
   }
 
@@ -90,7 +88,7 @@ class PacketRewriter {
     }
     // The owner reads what was written to it, others what the owner sends them.
     if (connected) request.route = named.rank == reader ? version.route : named.route;
-    const auto slot = add_slot(out_, request);
+    const auto slot = add_slot(out_, request, counted_.self(request.host.value_or(reader)));
     item_at(sender).destinations.push_back(slot);
     landing_.push_back(slot);
     return slot;
@@ -117,15 +115,24 @@ class PacketRewriter {
     return deliver(number, version.forward, reader, operand);
   }
 
+  // The images of a step have its order.
+  std::int64_t order_of(StepId step) const {
+    return std::int64_t{program_.images == nullptr ? step.value : step.value / program_.images->images()} << order_bits;
+  }
+
   void visit(const Instruction& instruction, Rank rank) {
     PacketItem item{.step = instruction.step,
-                    .order = std::int64_t{instruction.step.value} * 2,
+                    .order = order_of(instruction.step),
                     .bytes = instruction.bytes,
                     .divides = instruction.divides,
                     .divisor = instruction.divisor};
     item.sources.reserve(instruction.sources);
-    for (const auto& source : program_.sources(instruction)) item.sources.push_back(read(source, rank, item));
-    ++item.order;
+    for (const auto& source : program_.sources(instruction)) {
+      item.sources.push_back(read(source, rank, item));
+      ++item.order;
+    }
+    auto written = order_of(instruction.step);
+    item.order = written + own_order;
     item.destinations.reserve(instruction.destinations);
     for (const auto& destination : program_.destinations(instruction)) {
       if (stays(destination, rank)) item.destinations.push_back(in_memory(destination));
@@ -137,6 +144,7 @@ class PacketRewriter {
                                             .forward = {},
                                             .bytes = bytes,
                                             .route = destination.route,
+                                            .order = written++,
                                             .serial = next_serial_++,
                                             .in_memory = stays(destination, rank)};
     }
@@ -155,6 +163,8 @@ class PacketRewriter {
       if (std::get<Buffer>(locations_.key(number)) == Buffer::output && !versions_[number].in_memory) outputs.push_back(number);
     }
     std::ranges::sort(outputs, {}, [&](std::size_t number) { return locations_.key(number); });
+    // Where they lie at a rank is not where they lie at those that do the same.
+    if (program_.images != nullptr) std::ranges::stable_sort(outputs, {}, [&](std::size_t number) { return versions_[number].order; });
     for (const auto number : outputs) {
       const auto [rank, buffer, offset] = locations_.key(number);
       const auto& version = versions_[number];
@@ -166,7 +176,11 @@ class PacketRewriter {
         item_at({rank, passed_on[message]}).destinations.push_back(output);
         continue;
       }
-      append(rank, {.step = item_at(version.writer).step, .order = last_order, .bytes = version.bytes, .sources = {slot}, .destinations = {output}});
+      append(rank, {.step = item_at(version.writer).step,
+                    .order = last_order + version.order,
+                    .bytes = version.bytes,
+                    .sources = {slot},
+                    .destinations = {output}});
     }
   }
 
@@ -204,46 +218,9 @@ class PacketRewriter {
     }
   }
 
-  // Moves pure sends of data that is there from the beginning to the front: no rank then waits for one that itself still waits.
-  static void send_first(std::vector<PacketItem>& items, BufferPlaces& written) {
-    std::vector<bool> first(items.size());
-    bool in_place = true;
-    written.clear();  // by what stays
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      auto& item = items[i];
-      const bool sends_only = !item.destinations.empty() && std::ranges::all_of(item.destinations, is_landing) && !item.lands();
-      if (sends_only && std::ranges::none_of(item.sources, [&](const PacketOperand& source) { return written.has(source); })) {
-        item.order = first_order;
-        first[i] = true;
-        in_place = in_place && (i == 0 || first[i - 1]);
-        continue;
-      }
-      for (const auto& to : item.destinations) {
-        if (to.place == PacketPlace::memory) written.add(to);
-      }
-    }
-    if (in_place) return;
-    std::vector<PacketItem> sorted;
-    sorted.reserve(items.size());
-    for (const bool wanted : {true, false}) {
-      for (std::size_t i = 0; i < items.size(); ++i) {
-        if (first[i] == wanted) sorted.push_back(std::move(items[i]));
-      }
-    }
-    items = std::move(sorted);
-  }
-
-  // Each rank sends to its next neighbour first, so that no receiver gets everything at once.
-  void rotate_peers(std::int32_t rank) {
-    const auto n = program_.ranks();
-    for (auto& item : out_.ranks[static_cast<std::size_t>(rank)]) {
-      if (item.destinations.size() < 2) continue;
-      std::ranges::stable_sort(item.destinations, {}, [&](const PacketOperand& operand) { return (operand.rank.value - rank - 1 + n) % n; });
-    }
-  }
-
   const Program& program_;
   const PeerAccess& peer_access_;
+  const RankView& counted_;
   PacketProgram out_;
   PlaceNumbers locations_;
   std::vector<Version> versions_;  // by location
@@ -254,9 +231,9 @@ class PacketRewriter {
 
 }  // namespace
 
-PacketOperand add_slot(PacketProgram& program, const SlotRequest& request) {
+PacketOperand add_slot(PacketProgram& program, const SlotRequest& request, std::optional<Rank> area) {
   const auto owner = request.host.value_or(request.message.to);
-  auto& used = (request.host ? program.host_landing : program.landing)[owner.index()];
+  auto& used = (request.host ? program.host_landing : program.landing)[area.value_or(owner).index()];
   const auto alignment = landing_alignment(program.wire);
   const PacketOperand slot{.place = request.host ? PacketPlace::host_landing : PacketPlace::landing,
                            .rank = owner,
@@ -283,8 +260,18 @@ bool PacketProgram::fits(const PeerAccess& peer_access) const {
   return true;
 }
 
+PacketProgram list_packets(const Program& program, const PeerAccess& peer_access, PacketWire wire, const RankView& counted) {
+  return PacketRewriter{program, peer_access, wire, counted}.run();
+}
+
 PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire) {
-  return PacketRewriter{program, peer_access, wire}.run();
+  auto packets = list_packets(program, peer_access, wire, RankView{nullptr});
+  // Steps of several images may have their place in one rank's list between the same two of others.
+  if (program.images != nullptr) {
+    for (auto& items : packets.ranks) std::ranges::stable_sort(items, {}, &PacketItem::order);
+  }
+  finish_packets(packets, peer_access, RankView{program.images.get()});
+  return packets;
 }
 
 }  // namespace p2plab

@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
-#include <span>
 
 #include "program/packet_slots.h"
+#include "program/rank_set.h"
 
 namespace p2plab {
 
 namespace {
 
 constexpr std::int64_t token_bytes = 8;
-
-// A set of ranks.
-class RankSet {
- public:
-  static std::size_t words(std::size_t ranks) { return (ranks + 63) / 64; }
-  explicit RankSet(std::size_t ranks) : words_(words(ranks)) {}
-  void add(Rank rank) { words_[rank.index() / 64] |= std::uint64_t{1} << rank.index() % 64; }
-  bool has(Rank rank) const { return (words_[rank.index() / 64] >> rank.index() % 64 & 1) != 0; }
-  void add(std::span<const std::uint64_t> words) {
-    for (std::size_t w = 0; w < words.size(); ++w) words_[w] |= words[w];
-  }
-  std::span<const std::uint64_t> words() const& { return words_; }
-
- private:
-  std::vector<std::uint64_t> words_;
-};
 
 struct ListedItem {
   std::int64_t order = 0;
@@ -43,64 +27,100 @@ std::vector<ListedItem> in_list_order(const PacketProgram& program) {
   return list;
 }
 
-// Of which ranks does each rank know by the end of a call, from data that came from them directly or through others, that they have begun it?
-std::vector<RankSet> known_to_have_begun(const PacketProgram& program) {
+// Of which ranks does each rank know by the end of a call, from data that came from them directly or through others, that they have begun it? Of a
+// folded program a message says what it says in image 0, and elsewhere that, moved.
+std::vector<RankSet> known_to_have_begun(const PacketProgram& program, const RankImages* images) {
   const auto n = program.ranks.size();
   std::vector<RankSet> known(n, RankSet(n));
   for (std::size_t r = 0; r < n; ++r) known[r].add(Rank{static_cast<std::int64_t>(r)});
-  std::vector<std::uint64_t> carried(program.messages.size() * RankSet::words(n));  // by message: what its sender knew
-  const auto carried_by = [&](const PacketOperand& at) {
-    return std::span{carried}.subspan(static_cast<std::size_t>(at.message) * RankSet::words(n), RankSet::words(n));
-  };
+  CarriedSets carried(program.messages.size(), n);
+  RankSet in_image_0(n);
   for (const auto& place : in_list_order(program)) {
     auto& mine = known[place.rank.index()];
     const auto& item = program.ranks[place.rank.index()][place.index];
     for (const auto& source : item.sources) {
-      if (is_landing(source)) mine.add(carried_by(source));
+      if (!is_landing(source)) continue;
+      program.folded ? mine.add_moved(carried.of(source.message), *images, source.image) : mine.add(carried.of(source.message));
     }
     for (const auto& destination : item.destinations) {
-      if (is_landing(destination)) std::ranges::copy(mine.words(), carried_by(destination).begin());
+      if (!is_landing(destination)) continue;
+      if (!program.folded) {
+        std::ranges::copy(mine.words(), carried.of(destination.message).begin());
+        continue;
+      }
+      in_image_0 = RankSet(n);
+      in_image_0.add_moved(mine.words(), *images, images->inverse(destination.image));
+      std::ranges::copy(in_image_0.words(), carried.of(destination.message).begin());
     }
   }
   return known;
 }
 
-// `first`: by rank, what it sends first of all, the last added before the others.
-void add_token(PacketProgram& program, const PacketMessage& message, const PeerAccess& peer_access, std::vector<std::vector<PacketItem>>& first) {
-  const auto [from, to] = message;
-  const auto host = peer_access.connected(from, to) ? std::nullopt : std::optional(to);
-  const auto slot = add_slot(program, {.message = message, .host = host, .bytes = token_bytes});
-  const PacketOperand token{.place = PacketPlace::token, .rank = from, .buffer = Buffer::scratch};
-  first[from.index()].push_back({.step = no_step, .order = first_order, .bytes = token_bytes, .sources = {token}, .destinations = {slot}});
-  program.ranks[to.index()].push_back({.step = no_step, .order = last_order, .bytes = token_bytes, .sources = {slot}});
-  program.most_bytes = std::max(program.most_bytes, token_bytes);
-}
+class Tokens {
+ public:
+  Tokens(PacketProgram& program, const PeerAccess& peer_access, const RankView& view)
+      : program_(program), peer_access_(peer_access), view_(view), first_(program.ranks.size()) {}
+
+  // From a reader to a writer; by writer, in the order in which it sees the readers.
+  void add(Rank from, Rank to) {
+    const auto host = peer_access_.connected(from, to) ? std::nullopt : std::optional(to);
+    const auto area = program_.folded ? view_.self(host.value_or(to)) : host.value_or(to);
+    auto slot = add_slot(program_, {.message = {from, to}, .host = host, .bytes = token_bytes}, area);
+    program_.ranks[to.index()].push_back({.step = no_step, .order = token_order, .bytes = token_bytes, .sources = {slot}});
+    // Who does the same as the reader is there instead of it, in another image.
+    const auto sender = program_.folded ? view_.self(from) : from;
+    if (program_.folded) {
+      slot.image = view_.images()->back(from);
+      slot.rank = view_.other(from, slot.rank);
+    }
+    const PacketOperand token{.place = PacketPlace::token, .rank = sender, .buffer = Buffer::scratch};
+    first_[sender.index()].push_back({.step = no_step, .order = first_order, .bytes = token_bytes, .sources = {token}, .destinations = {slot}});
+    program_.most_bytes = std::max(program_.most_bytes, token_bytes);
+  }
+
+  // What each rank sends first of all: the last to whom it sees first.
+  void put_first() {
+    for (std::size_t r = 0; r < first_.size(); ++r) {
+      const Rank rank{static_cast<std::int64_t>(r)};
+      auto& first = first_[r];
+      std::ranges::stable_sort(first, {}, [&](const PacketItem& item) { return view_.other(rank, item.destinations[0].rank); });
+      auto& items = program_.ranks[r];
+      items.insert(items.begin(), std::make_move_iterator(first.rbegin()), std::make_move_iterator(first.rend()));
+    }
+  }
+
+ private:
+  PacketProgram& program_;
+  const PeerAccess& peer_access_;
+  const RankView& view_;
+  std::vector<std::vector<PacketItem>> first_;  // by rank
+};
 
 }  // namespace
 
-void add_tokens(PacketProgram& program, const PeerAccess& peer_access) {
-  const auto known = known_to_have_begun(program);
+void add_tokens(PacketProgram& program, const PeerAccess& peer_access, const RankView& view) {
+  const auto known = known_to_have_begun(program, view.images());
   const auto n = program.ranks.size();
-  std::vector<RankSet> writes(n, RankSet(n));  // by writer: into whose slots
-  for (std::size_t r = 0; r < n; ++r) {
-    for (const auto& item : program.ranks[r]) {
-      for (const auto& to : item.destinations) {
-        if (is_landing(to)) writes[r].add(program.messages[static_cast<std::size_t>(to.message)].to);
-      }
-    }
-  }
-  std::vector<std::vector<PacketItem>> first(n);
+  Tokens tokens(program, peer_access, view);
   for (std::size_t w = 0; w < n; ++w) {
     const Rank writer{static_cast<std::int64_t>(w)};
+    RankSet into(n);  // whose slots it writes
+    for (const auto& item : program.ranks[w]) {
+      for (const auto& to : item.destinations) {
+        if (!is_landing(to)) continue;
+        const auto reader = program.messages[static_cast<std::size_t>(to.message)].to;
+        into.add(program.folded ? view.images()->moved(to.image, reader) : reader);
+      }
+    }
+    std::vector<Rank> readers;
     for (std::size_t r = 0; r < n; ++r) {
       const Rank reader{static_cast<std::int64_t>(r)};
-      if (writes[w].has(reader) && !known[w].has(reader)) add_token(program, {.from = reader, .to = writer}, peer_access, first);
+      if (into.has(reader) && !known[w].has(reader)) readers.push_back(reader);
     }
+    std::ranges::sort(readers, {}, [&](Rank reader) { return view.other(writer, reader); });
+    for (const auto reader : readers) tokens.add(reader, writer);
   }
-  for (std::size_t r = 0; r < n; ++r) {
-    auto& items = program.ranks[r];
-    items.insert(items.begin(), std::make_move_iterator(first[r].rbegin()), std::make_move_iterator(first[r].rend()));
-  }
+  tokens.put_first();
 }
 
 }  // namespace p2plab

@@ -59,6 +59,7 @@ class Waves {
   Program run() {
     std::size_t moves = 0;
     for (std::size_t r = 0; r < moves_.size(); ++r) moves += collect_moves(r);
+    if (from_.folded) moves *= static_cast<std::size_t>(from_.images->images());
     const auto groups = groups_for(moves, rounds_of(packets_, threads_), threads_);
     to_.payload = from_.payload;
     to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
@@ -68,6 +69,8 @@ class Waves {
     to_.route_offsets = from_.route_offsets;
     to_.route_links = from_.route_links;
     to_.packets = from_.packets;
+    to_.images = from_.images;
+    to_.folded = from_.folded;
     place_moves();
     for (std::size_t r = 0; r < moves_.size(); ++r) add_rank(r);
     return std::move(to_);
@@ -106,10 +109,9 @@ class Waves {
   }
 
   void place_moves() {
-    std::int64_t lanes = 0;
     for (std::size_t r = 0; r < moves_.size(); ++r) {
-      lane_of_.emplace_back(lanes);
-      if (!moves_[r].empty()) ++lanes;
+      lane_of_.push_back(lanes_);
+      if (!moves_[r].empty()) ++lanes_;
       std::int32_t next = 0;
       each_in_order(r, [&](Move& move, std::int64_t) { move.places.push_back(next++); });
     }
@@ -158,10 +160,17 @@ class Waves {
   void add_wait(const PacketOperand& source, std::size_t rank, std::int64_t wave) {
     if (!is_landing(source)) return;
     const auto message = static_cast<std::size_t>(source.message);
-    const auto sender = packets_.messages[message].from.index();
-    if (sender == rank) return;
-    const auto& places = moves_[sender][senders_[message]].places;
-    if (static_cast<std::size_t>(wave) < places.size()) to_.waits.push_back({lane_of_[sender], places[static_cast<std::size_t>(wave)]});
+    auto sender = packets_.messages[message].from;
+    std::int64_t image = 0;
+    if (packets_.folded) {
+      sender = from_.images->moved(source.image, sender);
+      image = from_.images->to(sender);
+    }
+    if (sender.index() == rank) return;
+    const auto of = packets_.folded ? from_.images->representative(sender).index() : sender.index();
+    const auto& places = moves_[of][senders_[message]].places;
+    if (static_cast<std::size_t>(wave) < places.size())
+      to_.waits.push_back({LaneId{image * lanes_ + lane_of_[of]}, places[static_cast<std::size_t>(wave)]});
   }
 
   const Program& from_;
@@ -172,7 +181,8 @@ class Waves {
   Program to_;
   std::vector<std::vector<Move>> moves_;  // by rank
   std::vector<std::size_t> senders_;      // by message: the move of its sender
-  std::vector<LaneId> lane_of_;           // by rank
+  std::vector<std::int64_t> lane_of_;     // by rank
+  std::int64_t lanes_ = 0;
 };
 
 }  // namespace

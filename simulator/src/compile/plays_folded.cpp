@@ -7,6 +7,7 @@
 #include "compile/check_program.h"
 #include "compile/resource_images.h"
 #include "p2plab/machine/routes.h"
+#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -50,6 +51,32 @@ std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology
   }
   if (!alike || !treats_alike(topology, profile, loads) || !resources.join()) return nullptr;
   return std::make_shared<const FoldedResources>(images.digest(), std::move(taken), std::move(out.stands_for));
+}
+
+bool plays_folded(const Topology& topology, const Program& packets, const Profile& profile) {
+  if (!treats_alike(topology, profile, false)) return false;
+  const auto& routes = topology.routes();
+  Compiled out;
+  ResourcePaths machine(topology, profile, out);
+  const auto links_of = [&](Rank executor, const Peer& peer) {
+    return peer.operand.route == default_route ? routes.between(executor, peer.operand.rank) : packets.route(peer.operand.route);
+  };
+  ResourceImages resources(*packets.images, machine, out, links_of);
+  std::set<std::tuple<Rank, Rank, RouteId>> taken;
+  for (std::size_t r = 0; r < packets.packets->ranks.size(); ++r) {
+    const Rank rank{static_cast<std::int64_t>(r)};
+    for (const auto& item : packets.packets->ranks[r]) {
+      for (const auto& to : item.destinations) {
+        if (!is_landing(to) || !taken.emplace(rank, to.rank, to.route).second) continue;
+        const Peer peer{{to.rank, to.buffer, to.route, 0}, false, {}};
+        const auto links = links_of(rank, peer);
+        if (links.empty()) return false;
+        machine.add(links, rank, {});
+        if (!resources.take(rank, peer)) return false;
+      }
+    }
+  }
+  return resources.join();
 }
 
 }  // namespace p2plab

@@ -117,6 +117,8 @@ class Evaluator {
   /// The same where the form is the model's choice. What it finds does not hang on `limit`: it is what `evaluate` finds.
   Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                    const std::function<bool()>& stop) const;
+  /// The plan lowered and folded; none if it cannot be. Errors: those of `lower`.
+  Result<std::optional<Program>> lowered_folded(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const;
   /// The plan lowered, folded if it can be. Errors: those of `lower`.
   Result<Program> lowered(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const;
   /// Proves a program of the plan, folded or not. Error verification_failed.

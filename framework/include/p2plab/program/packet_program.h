@@ -22,6 +22,7 @@ struct PacketOperand {
   PacketPlace place = PacketPlace::memory;
   Rank rank;
   Buffer buffer = Buffer::input;
+  std::int32_t image = 0;  // of a landing slot of a folded program: whose message it is
   std::int64_t offset = 0;
   std::int32_t message = -1;      // of a landing slot: which message lands there
   RouteId route = default_route;  // of a landing slot: the links that the plan names for this access
@@ -33,7 +34,7 @@ inline bool is_landing(const PacketOperand& operand) { return operand.place == P
 /// One step as its executor's threads see it: read the sources (waiting for those that land), add, write the sum.
 struct PacketItem {
   StepId step;             // negative: a token
-  std::int64_t order = 0;  // place in the schedule's list order, for all ranks together
+  std::int64_t order = 0;  // place in the schedule's list order, for all ranks together; the same for ranks that do the same
   std::int64_t bytes = 0;
   bool divides = false;
   bool joins = false;  // a copy whose packets are loaded, and waited for, together with those of the item before
@@ -65,13 +66,16 @@ struct PacketProgram {
   std::vector<std::int64_t> landing;
   std::vector<std::int64_t> host_landing;
   std::int64_t most_bytes = 0;  // of any item: how many packets a call has
+  /// Only the representatives of Program::images have items, and operands say of which image a message is. `messages` are those of image 0.
+  bool folded = false;
 
   /// Do all messages land where their sender may write? False for a program made for GPUs that reach more than these.
   bool fits(const PeerAccess& peer_access) const;
 };
 
-/// The packet program of `program`, whatever its protocol. Messages between ranks that do not reach each other land in the receiver's pinned host
-/// memory. An LL128 program may travel as LL, too: its slots suit both.
+/// The packet program of `program`, which is not folded, whatever its protocol. Messages between ranks that do not reach each other land in the
+/// receiver's pinned host memory. An LL128 program may travel as LL, too: its slots suit both. With images (Program::images), ranks that do the same
+/// have their items in the same order.
 PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire);
 
 /// The stage of every item of every rank: 0 if nothing that it needs is sent by others, else one more than the latest stage of those who send. Items

@@ -27,6 +27,8 @@ class RankImages {
   /// The image that carries its representative there, and the one that carries it to its representative.
   int to(Rank rank) const { return to_[rank.index()]; }
   int back(Rank rank) const { return back_[rank.index()]; }
+  /// The image that undoes this one.
+  int inverse(int image) const { return back(moved(image, Rank{0})); }
   /// Of where all images carry ranks and routes.
   const Hash128& digest() const& { return digest_; }
   const Hash128& digest() && = delete;

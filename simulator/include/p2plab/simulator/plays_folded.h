@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "p2plab/machine/topology.h"
+#include "p2plab/program/program.h"
 #include "p2plab/schedule/rank_images.h"
 #include "p2plab/simulator/profile.h"
 
@@ -18,5 +19,8 @@ class FoldedResources;
 /// refuses folded programs of this schedule.
 std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology, const Schedule& schedule, const RankImages& images,
                                                         const Profile& profile);
+
+/// The same of the packets of a folded program, whose tokens, and what remote reads become, take ways of their own.
+bool plays_folded(const Topology& topology, const Program& packets, const Profile& profile);
 
 }  // namespace p2plab
