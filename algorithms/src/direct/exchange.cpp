@@ -28,19 +28,9 @@ std::vector<Hop> way(const Hierarchy& hierarchy, Rank from, Rank to) {
   return hops;
 }
 
-// Members in the order of their digits, those of the innermost level running fastest.
 std::optional<AlikeMembers> alike_members(const Hierarchy& hierarchy, std::span<const Block> blocks) {
   if (!hierarchy.even()) return std::nullopt;
-  std::vector<std::size_t> extents;
-  for (int level = 0; level < hierarchy.levels(); ++level) extents.push_back(hierarchy.width(level));
-  WrappedGrid grid(extents);
-  std::vector<Rank> members;
-  std::vector<std::size_t> digits(extents.size());
-  for (std::size_t place = 0; place < grid.size(); ++place) {
-    auto rest = place;
-    for (std::size_t level = 0; level < extents.size(); rest /= extents[level++]) digits[level] = rest % extents[level];
-    members.push_back(hierarchy.stands_for(hierarchy.levels(), 0, digits));
-  }
+  auto [grid, members] = places_of(hierarchy);
   return AlikeMembers::create(std::move(grid), std::move(members), blocks);
 }
 

@@ -99,4 +99,17 @@ void Hierarchy::find_digits() {
   }
 }
 
+MemberPlaces places_of(const Hierarchy& hierarchy) {
+  std::vector<std::size_t> extents;
+  for (int level = 0; level < hierarchy.levels(); ++level) extents.push_back(hierarchy.width(level));
+  MemberPlaces places{WrappedGrid(extents), {}};
+  std::vector<std::size_t> digits(extents.size());
+  for (std::size_t place = 0; place < places.grid.size(); ++place) {
+    auto rest = place;
+    for (std::size_t level = 0; level < extents.size(); rest /= extents[level++]) digits[level] = rest % extents[level];
+    places.members.push_back(hierarchy.stands_for(hierarchy.levels(), 0, digits));
+  }
+  return places;
+}
+
 }  // namespace p2plab

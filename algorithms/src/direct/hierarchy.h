@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "common/alike.h"
 #include "p2plab/machine/islands.h"
 #include "p2plab/schedule/collective.h"
 
@@ -44,5 +45,12 @@ class Hierarchy {
   std::vector<std::vector<std::size_t>> digits_;   // by position
   std::vector<std::vector<std::size_t>> islands_;  // by position, by level
 };
+
+/// A place for each member of an even hierarchy, in the order of their digits, those of the innermost level running fastest.
+struct MemberPlaces {
+  WrappedGrid grid;
+  std::vector<Rank> members;
+};
+MemberPlaces places_of(const Hierarchy& hierarchy);
 
 }  // namespace p2plab

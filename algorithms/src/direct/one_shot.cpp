@@ -8,6 +8,7 @@
 #include "common/alike.h"
 #include "common/data_flow.h"
 #include "common/estimate.h"
+#include "direct/rotated_islands.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 
@@ -44,6 +45,8 @@ class OneShot final : public Planner {
     if (const auto alike =
             n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, builder->blocks()) : std::nullopt) {
       rotate(*builder, *alike, topology.ranks(), push);
+    } else if (const auto rotated = to_many(collective.kind) ? RotatedMembers::create(topology, collective, context) : std::nullopt) {
+      rotate(*builder, *rotated, collective.kind, push);
     } else {
       for (std::size_t b = 0; b < builder->blocks().size(); ++b) builder->add_chunk({static_cast<std::int32_t>(b), 1, 0});
       push ? push_all(*builder) : pull_all(*builder);
@@ -86,6 +89,30 @@ class OneShot final : public Planner {
     }
     for (const auto& chunk : alike.other_chunks()) builder.add_chunk(chunk);
     builder.fold(alike.images(ranks));
+  }
+
+  static bool to_many(CollectiveKind kind) { return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter; }
+
+  // What is done with the first member's block; with the others' that, rotated.
+  static void rotate(Schedule::Builder& builder, const RotatedMembers& rotated, CollectiveKind kind, bool push) {
+    const auto chunk = builder.add_chunk(rotated.first_chunk(true));
+    const auto first = rotated.first();
+    const auto& members = rotated.after();
+    std::vector<Location> places;
+    if (kind == CollectiveKind::all_gather) {
+      for (const auto rank : members) places.push_back(output(rank, chunk));
+      if (push) builder.add_step(first, std::array{input(first, chunk)}, places);
+      for (std::size_t k = 0; !push && k < places.size(); ++k) builder.copy(members[k], input(first, chunk), places[k]);
+    } else {
+      for (std::size_t k = 0; k < members.size(); ++k) {
+        const bool copied = push && k > 0;
+        places.push_back(copied ? scratch(first, static_cast<std::int64_t>(k)) : input(members[k], chunk));
+        if (copied) builder.copy(members[k], input(members[k], chunk), places.back());
+      }
+      builder.add_step(first, places, std::array{output(first, chunk)});
+    }
+    for (const auto& other : rotated.other_chunks(true)) builder.add_chunk(other);
+    builder.fold(rotated.images());
   }
 
   static void pull_all(Schedule::Builder& builder) {

@@ -7,6 +7,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
+#include "direct/rotated_islands.h"
 
 namespace p2plab {
 
@@ -25,11 +26,17 @@ class Pairwise final : public Planner {
                          "use one_shot, which is the direct all_reduce");
     }
     const auto n = collective.members.size();
-    // Folded are only blocks that one member sends to one.
-    const bool listed = collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter;
-    if (auto fault = listed ? too_long_by_pairs("pairwise", collective, context) : std::nullopt) return *std::move(fault);
+    const bool to_many = collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter;
+    const auto rotated = to_many ? RotatedMembers::create(topology, collective, context) : std::nullopt;
+    if (auto fault = to_many && !rotated ? too_long_by_pairs("pairwise", collective, context) : std::nullopt) return *std::move(fault);
     const auto alike = n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, flow->blocks()) : std::nullopt;
-    alike ? rotate(*flow, *alike, topology.ranks()) : push_in_rounds(*flow, sends(*flow, collective));
+    if (alike) {
+      rotate(*flow, *alike, topology.ranks());
+    } else if (rotated) {
+      rotate(*flow, *rotated, collective.kind == CollectiveKind::all_gather);
+    } else {
+      push_in_rounds(*flow, sends(*flow, collective));
+    }
     return std::move(*flow).finish("pairwise", *std::move(parameters),
                                    "each block goes straight from sender to receiver, in round k to the member k places on",
                                    "use auto: tree, and ring where there is one, send between neighbours only");
@@ -46,6 +53,16 @@ class Pairwise final : public Planner {
     }
     push_in_rounds(flow, std::move(moves));
     alike.fold(flow, ranks);
+  }
+
+  // What the first member sends, or what it is sent, round by round.
+  static void rotate(DataFlow& flow, const RotatedMembers& rotated, bool gathers) {
+    const auto chunk = flow.add_chunk(rotated.first_chunk(true));
+    const auto others = gathers ? rotated.after() : rotated.before();
+    for (std::size_t k = 1; k < others.size(); ++k) {
+      gathers ? flow.push(rotated.first(), others[k], chunk) : flow.push(others[k], rotated.first(), chunk);
+    }
+    rotated.fold(flow, true);
   }
 
   static std::vector<Move> sends(DataFlow& flow, const Collective& collective) {

@@ -8,6 +8,7 @@
 
 #include "common/data_flow.h"
 #include "common/estimate.h"
+#include "direct/rotated_islands.h"
 
 namespace p2plab {
 
@@ -39,17 +40,15 @@ class TwoShot final : public Planner {
     using enum CollectiveKind;
     const bool each_to_each = (collective.kind == all_reduce && *mode != "direct") || (collective.kind == reduce_scatter && *mode == "push") ||
                               (collective.kind == all_gather && *mode == "pull");
-    if (auto fault = each_to_each ? too_long_by_pairs("two_shot", collective, context) : std::nullopt) return *std::move(fault);
+    const bool each_has_one = collective.kind == all_reduce || collective.kind == reduce_scatter || collective.kind == all_gather;
+    const auto rotated = each_has_one ? RotatedMembers::create(topology, collective, context) : std::nullopt;
+    if (auto fault = each_to_each && !rotated ? too_long_by_pairs("two_shot", collective, context) : std::nullopt) return *std::move(fault);
     auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
-    const auto shards = cut(*flow, collective);
-    if (shards.empty())
-      return unsupported("two_shot", collective.kind, "its blocks have one sender and one receiver, so there is nothing to share out",
-                         "use pairwise");
-    if (*mode == "push") push(*flow, shards, collective.members);
-    if (*mode == "pull") pull(*flow, shards, collective.members);
-    if (*mode == "direct") {
-      for (const auto& shard : shards) flow->transfer(shard.owner, collective.members, receivers(*flow, shard), shard.chunk);
+    if (rotated) {
+      rotate(*flow, *rotated, *mode, collective.kind != all_reduce);
+    } else if (auto listed = list(*flow, collective, *mode); !listed) {
+      return std::move(listed).error();
     }
     return std::move(*flow).finish("two_shot", *std::move(parameters), "each member reduces its shard of the payload, then hands it to all receivers",
                                    "use auto: tree, and ring where there is one, send between neighbours only");
@@ -62,6 +61,37 @@ class TwoShot final : public Planner {
   }
 
  private:
+  // One member's shard; the others' are that, rotated.
+  static void rotate(DataFlow& flow, const RotatedMembers& rotated, const std::string& mode, bool block_each) {
+    const Shard shard{flow.add_chunk(rotated.first_chunk(block_each)), rotated.first()};
+    const auto others = rotated.before();
+    if (mode == "push") {
+      for (std::size_t k = 1; k < others.size(); ++k) flow.push(others[k], shard.owner, shard.chunk);
+      flow.push(shard.owner, receivers(flow, shard), shard.chunk);
+    }
+    if (mode == "pull") {
+      flow.transfer(shard.owner, rotated.after(), std::array{shard.owner}, shard.chunk);
+      for (std::size_t k = 1; k < others.size(); ++k) {
+        if (flow.owes(others[k], shard.chunk)) flow.pull(others[k], shard.owner, shard.chunk);
+      }
+    }
+    if (mode == "direct") flow.transfer(shard.owner, rotated.after(), receivers(flow, shard), shard.chunk);
+    rotated.fold(flow, block_each);
+  }
+
+  static Status list(DataFlow& flow, const Collective& collective, const std::string& mode) {
+    const auto shards = cut(flow, collective);
+    if (shards.empty())
+      return unsupported("two_shot", collective.kind, "its blocks have one sender and one receiver, so there is nothing to share out",
+                         "use pairwise");
+    if (mode == "push") push(flow, shards, collective.members);
+    if (mode == "pull") pull(flow, shards, collective.members);
+    if (mode == "direct") {
+      for (const auto& shard : shards) flow.transfer(shard.owner, collective.members, receivers(flow, shard), shard.chunk);
+    }
+    return {};
+  }
+
   static std::vector<Shard> cut(DataFlow& flow, const Collective& collective) {
     std::vector<Shard> shards;
     const auto& members = collective.members;

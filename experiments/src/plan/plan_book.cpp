@@ -114,6 +114,7 @@ Result<std::shared_ptr<KnownPlan>> PlanBook::any(const Entry<Planner>& entry, co
   const bool reads = planner->reads_payload(collective, *complete);
   auto key = key_of(entry, *complete, collective, reads ? &payload : nullptr, options.in_place);
   if (options.most_steps < std::numeric_limits<std::size_t>::max()) key += fmt::format(" in {} steps", options.most_steps);
+  if (options.fixed_order) key += " in order";
   const auto page = this->page(key);
   page->planning.run([&] { fill(*page, *planner, collective, context); });
   std::size_t memory = 0;
@@ -151,6 +152,7 @@ PlanContext PlanBook::context_of(const Parameters& complete, const Payload& payl
           .parameters = complete,
           .time_limit = options.time_limit,
           .stop = options.stop,
+          .fixed_order = options.fixed_order,
           .most_steps = options.most_steps,
           .previous = options.previous};
 }

@@ -73,6 +73,8 @@ struct PlanContext {
   }
   /// From so many members on a plan in which ranks do alike may be folded (folding.h): below, lists of all steps are short enough.
   std::size_t fold_from = 256;
+  /// Sums must have the order of the members, so that no plan may be folded in which each has an order of its own.
+  bool fixed_order = false;
   /// A plan of more steps would not be looked at: a planner that knows early that its plan has more may say so instead (unsupported).
   std::size_t most_steps = std::numeric_limits<std::size_t>::max();
   /// A plan to start from; null if there is none.
