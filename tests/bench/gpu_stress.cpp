@@ -12,8 +12,8 @@
 namespace {
 
 using namespace p2plab;
-using testing::CallCase;
-using testing::FreshCalls;
+using test::CallCase;
+using test::FreshCalls;
 using enum CollectiveKind;
 
 constexpr std::uint32_t near_end = args::epoch_limit - 3000;

@@ -13,8 +13,8 @@ void get_coll_info(benchmark::State& state) {
   for (int i = 0; i < state.range(0); ++i)
     text += "allreduce," + std::to_string(i * 100) + "," + std::to_string(i * 100 + 99) + ",ring,ll128,4,1,8\n";
   const auto path = (std::filesystem::temp_directory_path() / "p2plab_tuner_bench.csv").string();
-  const p2plab::testing::TunerFile file(path, text);
-  const p2plab::testing::LoadedTuner tuner(P2PLAB_NCCL_TUNER, 5, 8, 1);
+  const p2plab::test::TunerFile file(path, text);
+  const p2plab::test::LoadedTuner tuner(P2PLAB_NCCL_TUNER, 5, 8, 1);
   const auto choose = static_cast<const p2plab::nccl_tuner::TunerV5*>(tuner.symbol())->choose;
   float table[21] = {};
   int channels = 0;

@@ -129,14 +129,14 @@ struct Case {
 
 Case case_of(const Row& row) {
   const auto machine = *make_preset("hgx-h200", {{"gpus", std::to_string(row.gpus)}});
-  const auto plan = *testing::plan_on(machine, row.planner, row.kind);
+  const auto plan = *test::plan_on(machine, row.planner, row.kind);
   const Payload payload{.elements = row.kib * 512, .type = DataType::float16};
   const auto proof = *verify(machine, plan.schedule);
   return {row, {machine, *lower(plan.schedule, proof, payload, gpu_tuning(plan.schedule, proof, payload)), Seconds{row.us * 1e-6}}};
 }
 
 double predicted(const Case& one, const Profile& profile) {
-  return microseconds(to_seconds(testing::simulated(one.timed.topology, one.timed.program, profile, {.in_a_row = true}).period));
+  return microseconds(to_seconds(test::simulated(one.timed.topology, one.timed.program, profile, {.in_a_row = true}).period));
 }
 
 void print(const char* name, const Calibration& fit) {

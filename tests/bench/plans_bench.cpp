@@ -117,12 +117,12 @@ void repair(benchmark::State& state, CollectiveKind kind) {
 
 // The reference machines, where they are at hand; ForestColl's height beside ours.
 void reference(benchmark::State& state) {
-  const auto rows = testing::optima();
+  const auto rows = test::optima();
   if (static_cast<std::size_t>(state.range(0)) >= rows.size()) return state.SkipWithError("no such reference machine here");
   const auto& row = rows[static_cast<std::size_t>(state.range(0))];
   state.SetLabel(row.name);
   state.counters["ForestColl"] = row.forestcoll_height;
-  plan_and_prove(state, testing::reference_machine(row.name), CollectiveKind::all_gather);
+  plan_and_prove(state, test::reference_machine(row.name), CollectiveKind::all_gather);
 }
 
 constexpr std::array ideal_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce};
@@ -130,16 +130,16 @@ constexpr std::array ideal_kinds{CollectiveKind::all_gather, CollectiveKind::red
 // Simulated without latencies, over the bound: 256 slices of equal bytes in a block on the plan's lanes; every tree in 256 slices; and each step on a
 // lane of its own, too.
 void ideal_time(benchmark::State& state) {
-  const auto rows = testing::optima();
+  const auto rows = test::optima();
   if (static_cast<std::size_t>(state.range(0)) >= rows.size()) return state.SkipWithError("no such reference machine here");
-  const auto topology = testing::reference_machine(rows[static_cast<std::size_t>(state.range(0))].name);
+  const auto topology = test::reference_machine(rows[static_cast<std::size_t>(state.range(0))].name);
   const auto kind = ideal_kinds[static_cast<std::size_t>(state.range(1))];
-  const auto plan = *testing::plan_on(topology, "forest", kind);
+  const auto plan = *test::plan_on(topology, "forest", kind);
   constexpr int slices = 256;
   for (auto _ : state) {
-    state.counters["equal_bytes"] = testing::time_over_bound(topology, plan.schedule, {.slice = Bytes{(1 << 30) / topology.ranks() / slices}});
-    state.counters["as_many"] = testing::time_over_bound(topology, plan.schedule, {.slices = slices});
-    state.counters["lane_per_step"] = testing::time_over_bound(topology, plan.schedule, {.slices = slices, .lane_per_step = true});
+    state.counters["equal_bytes"] = test::time_over_bound(topology, plan.schedule, {.slice = Bytes{(1 << 30) / topology.ranks() / slices}});
+    state.counters["as_many"] = test::time_over_bound(topology, plan.schedule, {.slices = slices});
+    state.counters["lane_per_step"] = test::time_over_bound(topology, plan.schedule, {.slices = slices, .lane_per_step = true});
   }
   state.SetLabel(fmt::format("{} {}", topology.name(), to_string(kind)));
 }

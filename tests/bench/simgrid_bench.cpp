@@ -30,8 +30,8 @@ void send_around(int ranks, int rank, std::uint64_t piece) {
   }
 }
 
-testing::SimGridSwitch& platform() {
-  static testing::SimGridSwitch only(most_ranks, bench::gbps * 1e9, bench::latency.count());
+test::SimGridSwitch& platform() {
+  static test::SimGridSwitch only(most_ranks, bench::gbps * 1e9, bench::latency.count());
   return only;
 }
 

@@ -6,7 +6,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::commands_test {
 namespace {
 
 using test::expect_keys;
@@ -201,4 +201,4 @@ TEST(CompareCommand, TheExitCodeSaysWhetherAnythingIsSlowerByMoreThanAsked) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::commands_test

@@ -8,7 +8,7 @@
 #include "program.h"
 #include "support/reference_files.h"
 
-namespace p2plab {
+namespace p2plab::configs_test {
 namespace {
 
 using test::p2plab;
@@ -209,7 +209,7 @@ TEST_P(BadConfig, IsToldAllItsMistakes) {
 INSTANTIATE_TEST_SUITE_P(BadConfigs, BadConfig, ::testing::ValuesIn(files_of("tests/cli/bad")), [](const auto& each) { return each.param; });
 
 TEST(Configs, RealMachinesDescribedByNcclRun) {
-  const auto machines = testing::reference_files("nccl_xml", ".xml");
+  const auto machines = test::reference_files("nccl_xml", ".xml");
   if (machines.empty()) GTEST_SKIP() << "no ../shared/reference/nccl_xml beside this project; set P2PLAB_REFERENCE to its folder";
   for (const auto& machine : machines) {
     if (machine.find("graph") != std::string::npos) continue;
@@ -225,4 +225,4 @@ TEST(Configs, RealMachinesDescribedByNcclRun) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::configs_test

@@ -4,7 +4,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::defaults_test {
 namespace {
 
 using test::json_of;
@@ -99,4 +99,4 @@ TEST(Defaults, TimesAreByTheProfileOfTheGpusWhichEveryOutputNames) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::defaults_test

@@ -5,7 +5,7 @@
 #include "cli/machines/verdict_file.h"
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::doctor_test {
 namespace {
 
 using test::json_of;
@@ -156,4 +156,4 @@ TEST(DoctorCommand, ProbesEveryPairInAProcessOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::doctor_test

@@ -8,7 +8,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::explain_test {
 namespace {
 
 using test::json_of;
@@ -230,4 +230,4 @@ TEST(NcclModel, StandsInEveryReportWithoutNccl) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::explain_test

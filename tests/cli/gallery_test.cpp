@@ -8,7 +8,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::gallery_test {
 namespace {
 
 using test::json_of;
@@ -163,4 +163,4 @@ TEST(Gallery, ItsFilesAreReadStrictly) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::gallery_test

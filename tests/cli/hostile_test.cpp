@@ -9,7 +9,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::hostile_test {
 namespace {
 
 using test::p2plab;
@@ -275,4 +275,4 @@ TEST(TimeLimits, SayWhetherSomeSetsOfGPUsWereNotWeighed) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::hostile_test

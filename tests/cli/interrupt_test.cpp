@@ -11,7 +11,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::interrupt_test {
 namespace {
 
 // Starts `p2plab run CONFIG --out DIR` and interrupts it as soon as it says that it runs rows on the host.
@@ -64,4 +64,4 @@ TEST(InterruptedRun, KeepsItsFinishedRowsInEveryFileAndExitsWith130) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::interrupt_test

@@ -6,7 +6,7 @@
 
 #include "program.h"
 
-namespace p2plab::test {
+namespace p2plab::test::launched_test {
 namespace {
 
 // `p2plab ARGUMENTS` as rank `rank` of `ranks`, with files of its own; jobs at the same time meet at ports of their own.
@@ -111,4 +111,4 @@ TEST(Launched, ARankThatNeverComesEndsTheOthersInTimeByItsNumber) {
 }
 
 }  // namespace
-}  // namespace p2plab::test
+}  // namespace p2plab::test::launched_test

@@ -12,7 +12,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::lost_results_test {
 namespace {
 
 // A shell's words; `$P` is the program.
@@ -251,4 +251,4 @@ TEST(Plan, IsGivenThoughItDoesNotFitTheMultiprocessorsThatAreAskedOf) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::lost_results_test

@@ -9,7 +9,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::measured_steps_test {
 namespace {
 
 using test::p2plab;
@@ -39,4 +39,4 @@ TEST(MeasuredSteps, StandBesideThePredictedOnes) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::measured_steps_test

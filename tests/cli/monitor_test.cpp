@@ -10,7 +10,7 @@
 #include "p2plab/run/monitor.h"
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::monitor_test {
 namespace {
 
 using test::json_of;
@@ -196,4 +196,4 @@ TEST(ValidateCommand, FindsEveryCallAndNamesWhatIsNotMeasured) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::monitor_test

@@ -7,7 +7,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::planning_test {
 namespace {
 
 using test::expect_keys;
@@ -289,4 +289,4 @@ TEST(PlanCommand, ComparesOneCallsBoundWithOneCall) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::planning_test

@@ -8,7 +8,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::readme_test {
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -126,4 +126,4 @@ TEST(ReadmeBlocks, AreComparedAsAWhole) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::readme_test

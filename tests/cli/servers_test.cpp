@@ -7,7 +7,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::servers_test {
 namespace {
 
 using test::json_of;
@@ -125,4 +125,4 @@ TEST(Servers, OfAnInfiniBandFabricAreReadAndWritten) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::servers_test

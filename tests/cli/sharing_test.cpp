@@ -9,7 +9,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::sharing_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -219,4 +219,4 @@ TEST(RunFolder, IsOneRunsAtATime) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::sharing_test

@@ -4,7 +4,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::terminal_test {
 namespace {
 
 using test::p2plab;
@@ -50,4 +50,4 @@ TEST(Terminal, ColourIsForTerminalsThatWantIt) {
 TEST(Terminal, AWidthThatIsNoneIsAWrongUse) { EXPECT_EQ(p2plab("run " + test::small_config() + " --columns 3").exit, 2); }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::terminal_test

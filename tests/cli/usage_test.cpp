@@ -6,7 +6,7 @@
 
 #include "program.h"
 
-namespace p2plab {
+namespace p2plab::usage_test {
 
 namespace {
 
@@ -47,4 +47,4 @@ INSTANTIATE_TEST_SUITE_P(
 
 }  // namespace
 
-}  // namespace p2plab
+}  // namespace p2plab::usage_test

@@ -9,17 +9,17 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::communicator_processes_test {
 namespace {
 
 // All-reduces of one process: prepared, called and compared.
 class Rounds {
  public:
   Rounds(Session& session, Communicator& communicator)
-      : session_(session), communicator_(communicator), machine_(testing::one_switch(session.ranks())) {}
+      : session_(session), communicator_(communicator), machine_(test::one_switch(session.ranks())) {}
 
   Status run(const std::string& planner, const Tuning& tuning, std::int64_t elements, BufferUse use) {
-    const auto plan = testing::plan_on(machine_, planner, CollectiveKind::all_reduce);
+    const auto plan = test::plan_on(machine_, planner, CollectiveKind::all_reduce);
     if (!plan) return plan.error();
     const auto proof = verify(machine_, plan->schedule);
     if (!proof) return proof.error();
@@ -38,7 +38,7 @@ class Rounds {
 
   // Registered buffers of which the last rank's are no GPU's memory turn all ranks back with one reason; staged ones work on.
   Status refuse_a_strange_buffer() {
-    const auto plan = testing::plan_on(machine_, "ring", CollectiveKind::all_reduce);
+    const auto plan = test::plan_on(machine_, "ring", CollectiveKind::all_reduce);
     const auto proof = verify(machine_, plan->schedule);
     const auto program = lower(plan->schedule, *proof, {.elements = 1000, .type = DataType::float16}, {.blocks_per_lane = 2, .slice = 64_KiB});
     const auto memory = cuda::allocate(4_KiB);
@@ -112,4 +112,4 @@ TEST(CudaProcesses, ACommunicatorServesOperationsOnMemoryThatIsGivenOnce) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::communicator_processes_test

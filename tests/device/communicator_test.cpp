@@ -6,11 +6,11 @@
 
 #include "support/emulation/fresh_calls.h"
 
-namespace p2plab {
+namespace p2plab::communicator_test {
 namespace {
 
-using testing::CallCase;
-using testing::FreshCalls;
+using test::CallCase;
+using test::FreshCalls;
 using enum CollectiveKind;
 
 const Tuning lamport{.protocol = Protocol::lamport};
@@ -145,4 +145,4 @@ TEST(Communicators, RefuseWhatCannotBe) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::communicator_test

@@ -8,13 +8,13 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::cuda_test {
 namespace {
 
 // Runs a planner's collective of `elements` half numbers by an executor.
 Result<Measurement> run(const std::string& executor, const std::string& planner, CollectiveKind kind, int ranks, std::int64_t elements, bool tuned) {
-  const auto machine = testing::one_switch(ranks);
-  const auto plan = *testing::plan_on(machine, planner, kind);
+  const auto machine = test::one_switch(ranks);
+  const auto plan = *test::plan_on(machine, planner, kind);
   const auto proof = *verify(machine, plan.schedule);
   const Payload payload{.elements = elements, .type = DataType::float16};
   const auto program =
@@ -64,4 +64,4 @@ TEST(CudaExecutor, MovesSharesThatBeginAtOddElements) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::cuda_test

@@ -11,11 +11,11 @@
 #include "lowered/step_clocks.h"
 #include "support/emulation/fresh_calls.h"
 
-namespace p2plab {
+namespace p2plab::noted_steps_gpu_test {
 namespace {
 
-using testing::CallCase;
-using testing::FreshCalls;
+using test::CallCase;
+using test::FreshCalls;
 using enum CollectiveKind;
 
 constexpr std::uint32_t ring_mask = 63;
@@ -164,10 +164,10 @@ TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
 TEST(NotedStepsOnGpus, OfTwoGpusAreSetToOneClock) {
   const auto count = cuda::device_count();
   if (!count || *count < 2) GTEST_SKIP() << "two GPUs are needed";
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   for (const auto& [planner, tuning, elements] : {std::tuple{"one_shot", Tuning{.protocol = Protocol::lamport}, std::int64_t{512}},
                                                   {"ring", Tuning{.blocks_per_lane = 16, .slice = 64_KiB}, std::int64_t{8} << 20}}) {
-    const auto plan = *testing::plan_on(machine, planner, all_reduce);
+    const auto plan = *test::plan_on(machine, planner, all_reduce);
     const auto program = *lower(plan.schedule, *verify(machine, plan.schedule), {.elements = elements, .type = DataType::float16}, tuning);
     const auto executors = builtin_executors();
     const auto executor = executors.find("cuda")->make();
@@ -186,4 +186,4 @@ TEST(NotedStepsOnGpus, OfTwoGpusAreSetToOneClock) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::noted_steps_gpu_test

@@ -15,7 +15,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::processes_test {
 namespace {
 
 std::vector<Status> outcomes_of(int ranks, const std::function<Status(Session&)>& body) {
@@ -26,8 +26,8 @@ std::vector<Status> outcomes_of(int ranks, const std::function<Status(Session&)>
 
 // An all-reduce of `elements` half numbers in the process of `session`; wrong data is an error.
 Status run_one(Session& session, const std::string& planner, std::int64_t elements, const RunOptions& options) {
-  const auto machine = testing::one_switch(session.ranks());
-  const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(session.ranks());
+  const auto plan = test::plan_on(machine, planner, CollectiveKind::all_reduce);
   if (!plan) return plan.error();
   const auto proof = verify(machine, plan->schedule);
   if (!proof) return proof.error();
@@ -133,4 +133,4 @@ TEST(CudaProcesses, AKillAmidACallEndsTheKernelsThatWait) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::processes_test

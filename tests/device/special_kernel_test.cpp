@@ -9,12 +9,12 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::special_kernel_test {
 namespace {
 
 // The packets of a rank whose memory lies anywhere.
 LinkedPackets linked_packets_of(const Topology& machine, const std::string& planner, CollectiveKind kind, PacketWire wire) {
-  const auto plan = *testing::plan_on(machine, planner, kind);
+  const auto plan = *test::plan_on(machine, planner, kind);
   const auto program = *lower(plan.schedule, *verify(machine, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
   const std::vector<RankAddresses> addresses(static_cast<std::size_t>(machine.ranks()));
   return link_packets(make_packet_program(program, {}, wire), Rank{0}, addresses, wire, args::most_packet_width);
@@ -23,7 +23,7 @@ LinkedPackets linked_packets_of(const Topology& machine, const std::string& plan
 TEST(SpecialKernel, CompilesForEveryGeneration) {
   const auto nvrtc = cuda::NvrtcLibrary::load();
   if (!nvrtc) GTEST_SKIP() << describe(nvrtc.error());
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   const auto sum = linked_packets_of(machine, "two_shot", CollectiveKind::all_reduce, PacketWire::lamport);
   const auto copy = linked_packets_of(machine, "ring", CollectiveKind::broadcast, PacketWire::ll128);
   for (const int capability : {80, 100}) {
@@ -58,4 +58,4 @@ TEST(SpecialKernel, SaysWhatTheCompilerSaysOfASourceThatIsWrong) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::special_kernel_test

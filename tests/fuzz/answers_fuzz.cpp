@@ -9,7 +9,7 @@
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto text = p2plab::testing::text_of(data, size);
+  const auto text = p2plab::test::text_of(data, size);
   std::vector<std::pair<std::string, std::string>> words;
   for (std::size_t at = 0; at < text.size() && words.size() < 64;) {
     const auto end = std::min(text.find('\n', at), text.size());
@@ -26,6 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       "GPU3 SYS SYS NV4 X 4-7 1\n",
       "fuzz.txt", *answers);
   p2plab::expects(imported || !describe(imported.error()).empty());
-  if (imported) p2plab::testing::expect_round_trip(imported->topology);
+  if (imported) p2plab::test::expect_round_trip(imported->topology);
   return 0;
 }

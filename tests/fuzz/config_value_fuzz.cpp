@@ -28,7 +28,7 @@ void read_all(const ConfigValue& value, int& budget) {
 }  // namespace p2plab
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto file = p2plab::ConfigFile::parse(p2plab::testing::text_of(data, size), "fuzz.yaml");
+  const auto file = p2plab::ConfigFile::parse(p2plab::test::text_of(data, size), "fuzz.yaml");
   if (!file) {
     p2plab::expects(!describe(file.error()).empty());
     return 0;

@@ -5,9 +5,9 @@
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto text = p2plab::testing::text_of(data, size);
+  const auto text = p2plab::test::text_of(data, size);
   const auto imported = p2plab::import_infragraph(text, "fuzz.yaml");
-  if (imported) p2plab::testing::expect_round_trip(imported->topology);
+  if (imported) p2plab::test::expect_round_trip(imported->topology);
   p2plab::expects(imported || !describe(imported.error()).empty());
   return 0;
 }

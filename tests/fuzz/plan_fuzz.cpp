@@ -5,7 +5,7 @@
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto plan = p2plab::read_plan(p2plab::testing::text_of(data, size), "fuzz.json");
+  const auto plan = p2plab::read_plan(p2plab::test::text_of(data, size), "fuzz.json");
   if (!plan) {
     p2plab::expects(!describe(plan.error()).empty());
     return 0;

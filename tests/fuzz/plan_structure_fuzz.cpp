@@ -7,7 +7,7 @@
 #include "structure.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto plan = p2plab::read_plan(p2plab::testing::changed_document("plan", data, size), "fuzz.json");
+  const auto plan = p2plab::read_plan(p2plab::test::changed_document("plan", data, size), "fuzz.json");
   if (!plan) {
     p2plab::expects(!describe(plan.error()).empty());
     return 0;

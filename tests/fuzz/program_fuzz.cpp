@@ -4,7 +4,7 @@
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto program = p2plab::read_program(p2plab::testing::text_of(data, size), "fuzz.json");
+  const auto program = p2plab::read_program(p2plab::test::text_of(data, size), "fuzz.json");
   if (!program) {
     p2plab::expects(!describe(program.error()).empty());
     return 0;

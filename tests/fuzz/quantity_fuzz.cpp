@@ -18,7 +18,7 @@ bool holds(const Result<T>& value, Result<T> (*parse)(std::string_view)) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace p2plab;
-  const auto text = p2plab::testing::text_of(data, size);
+  const auto text = p2plab::test::text_of(data, size);
   expects(holds(parse_bytes(text), parse_bytes));
   expects(holds(parse_bandwidth(text), parse_bandwidth));
   expects(holds(parse_time(text), parse_time));

@@ -4,7 +4,7 @@
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto text = p2plab::testing::text_of(data, size);
+  const auto text = p2plab::test::text_of(data, size);
   const auto msccl = p2plab::import_msccl(text, "fuzz.xml");
   p2plab::expects(msccl || !describe(msccl.error()).empty());
   const auto mscclpp = p2plab::import_mscclpp(text, "fuzz.json");

@@ -12,7 +12,7 @@
 
 #include "target.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 using Json = nlohmann::ordered_json;
 
@@ -107,4 +107,4 @@ inline std::string changed_document(const std::string& kind, const std::uint8_t*
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -8,7 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// The input as text; longer ones than 64 KiB only cost time.
 inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
@@ -16,4 +16,4 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size < longest ? size : longest};
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

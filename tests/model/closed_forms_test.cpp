@@ -9,8 +9,8 @@
 namespace p2plab::closed_forms_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 const std::vector<int> rank_counts{2, 3, 5, 6, 7, 8, 16};
 const std::vector<Bytes> sizes{Bytes{1}, Bytes{12'345}, 1_MiB, Bytes{10'000'019}};
@@ -31,63 +31,62 @@ std::int64_t largest_piece(int n, Bytes size) {
 
 TEST(Ring, AllReduceTakesTwiceNMinusOneRoundsOfLatencyPlusPieceOnASwitch) {
   for (const int n : rank_counts) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto size : sizes) {
-      const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, size, {{"rings", "1"}});
-      EXPECT_EQ(testing::makespan(machine, program), 2 * (n - 1) * (one_us + at_rate(largest_piece(n, size), 100)))
-          << n << " ranks, " << size.count();
+      const auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, size, {{"rings", "1"}});
+      EXPECT_EQ(test::makespan(machine, program), 2 * (n - 1) * (one_us + at_rate(largest_piece(n, size), 100))) << n << " ranks, " << size.count();
     }
   }
 }
 
 TEST(Ring, OnASwitchEqualsItsBandwidthBoundForLargePayloads) {
-  const auto machine = testing::one_switch(8);
-  const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_GiB, {{"rings", "1"}});
-  const auto result = testing::simulated(machine, program);
+  const auto machine = test::one_switch(8);
+  const auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, 1_GiB, {{"rings", "1"}});
+  const auto result = test::simulated(machine, program);
   EXPECT_EQ(result.makespan, 14 * one_us + 14 * at_rate((1 << 30) / 8, 100));  // not twice as much
   EXPECT_EQ(result.uses[0].bytes.count(), 14 * (std::int64_t{1} << 27));
 }
 
 TEST(Ring, IsTheSameOnDirectLinks) {
   for (const int n : rank_counts) {
-    const auto machine = testing::full_mesh(n);
-    const auto program = testing::planned(machine, "ring", CollectiveKind::all_gather, Bytes{n * 4096}, {{"rings", "1"}});
-    EXPECT_EQ(testing::makespan(machine, program), (n - 1) * (one_us + at_rate(4096, 25)));
+    const auto machine = test::full_mesh(n);
+    const auto program = test::planned(machine, "ring", CollectiveKind::all_gather, Bytes{n * 4096}, {{"rings", "1"}});
+    EXPECT_EQ(test::makespan(machine, program), (n - 1) * (one_us + at_rate(4096, 25)));
   }
 }
 
 TEST(OneShot, TakesOneRoundOnAFullMesh) {
   for (const int n : rank_counts) {
-    const auto machine = testing::full_mesh(n);
+    const auto machine = test::full_mesh(n);
     for (const auto* mode : {"push", "pull"}) {
-      const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", mode}});
-      EXPECT_EQ(testing::makespan(machine, program), one_us + at_rate(1 << 20, 25)) << n << mode;
+      const auto program = test::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", mode}});
+      EXPECT_EQ(test::makespan(machine, program), one_us + at_rate(1 << 20, 25)) << n << mode;
     }
   }
 }
 
 TEST(TwoShot, TakesTwoRoundsOfAShardOnAFullMesh) {
   for (const int n : rank_counts) {
-    const auto machine = testing::full_mesh(n);
-    const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{n * 65'536}, {{"mode", "push"}});
-    EXPECT_EQ(testing::makespan(machine, program), 2 * (one_us + at_rate(65'536, 25))) << n;
+    const auto machine = test::full_mesh(n);
+    const auto program = test::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{n * 65'536}, {{"mode", "push"}});
+    EXPECT_EQ(test::makespan(machine, program), 2 * (one_us + at_rate(65'536, 25))) << n;
   }
 }
 
 TEST(Doubling, TakesLogRoundsOfTheWholePayloadOnASwitch) {
   for (int rounds = 1; rounds <= 4; ++rounds) {
-    const auto machine = testing::one_switch(1 << rounds);
-    const auto program = testing::planned(machine, "halving_doubling", CollectiveKind::all_reduce, 1_MiB, {{"exchange", "doubling"}});
-    EXPECT_EQ(testing::makespan(machine, program), rounds * (one_us + at_rate(1 << 20, 100)));
+    const auto machine = test::one_switch(1 << rounds);
+    const auto program = test::planned(machine, "halving_doubling", CollectiveKind::all_reduce, 1_MiB, {{"exchange", "doubling"}});
+    EXPECT_EQ(test::makespan(machine, program), rounds * (one_us + at_rate(1 << 20, 100)));
   }
 }
 
 TEST(Chain, SlicesFollowEachOtherAsInAPipeline) {
   for (const int n : {2, 3, 5, 8, 16}) {
-    const auto machine = testing::line(n);
+    const auto machine = test::line(n);
     for (const int slices : {1, 2, 7, 64}) {
-      const auto program = testing::lowered(machine, testing::chain(n), Bytes{slices * 1024}, {.slice = 1_KiB});
-      EXPECT_EQ(testing::makespan(machine, program), (n - 1) * one_us + (slices + n - 2) * at_rate(1024, 25)) << n << " ranks, " << slices;
+      const auto program = test::lowered(machine, test::chain(n), Bytes{slices * 1024}, {.slice = 1_KiB});
+      EXPECT_EQ(test::makespan(machine, program), (n - 1) * one_us + (slices + n - 2) * at_rate(1024, 25)) << n << " ranks, " << slices;
     }
   }
 }
@@ -95,9 +94,9 @@ TEST(Chain, SlicesFollowEachOtherAsInAPipeline) {
 TEST(Direct, OnASwitchEqualsItsBoundUpToOneSlice) {
   const std::int64_t slice = 16 << 10;
   for (const int n : {2, 3, 4, 8}) {
-    const auto machine = testing::one_switch(n);
-    const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 4_MiB, {{"mode", "pull"}}, {.slice = Bytes{slice}});
-    const auto result = testing::simulated(machine, program);
+    const auto machine = test::one_switch(n);
+    const auto program = test::planned(machine, "one_shot", CollectiveKind::all_reduce, 4_MiB, {{"mode", "pull"}}, {.slice = Bytes{slice}});
+    const auto result = test::simulated(machine, program);
     EXPECT_GE(result.makespan, one_us + at_rate((n - 1) * (4 << 20), 100));
     EXPECT_LE(result.makespan, one_us + at_rate((n - 1) * (4 << 20) + 2 * n * slice, 100)) << n;
   }

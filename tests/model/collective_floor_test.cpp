@@ -30,7 +30,7 @@ double nearness(const Topology& machine, CollectiveKind kind, const Program& pro
   const auto floors = floors_of(machine, kind, program.payload, profile);
   const auto* mine = floor_of(floors, kind_of(program));
   if (mine == nullptr) return 0;
-  const auto time = to_seconds(testing::makespan(machine, program, profile));
+  const auto time = to_seconds(test::makespan(machine, program, profile));
   const auto what = fmt::format("{} by {} on {}, {} bytes, {}: {}", to_string(kind), planner, machine.name(), program.payload.size().count(),
                                 to_string(mine->kind), mine->because);
   EXPECT_LE(mine->time, time) << what;
@@ -50,12 +50,12 @@ double nearest_on(const Topology& machine, std::span<const Bytes> amounts, std::
   const auto planners = builtin_planners();
   for (const auto& planner : planners.entries()) {
     for (const auto kind : kinds) {
-      const auto plan = testing::plan_on(machine, planner.name, kind);
+      const auto plan = test::plan_on(machine, planner.name, kind);
       if (!plan) continue;
       for (const auto size : amounts) {
         for (const auto& tuning : tunings) {
           if (tuning.protocol == Protocol::copy && reduces(kind)) continue;
-          auto program = testing::lowered(machine, plan->schedule, size, tuning);
+          auto program = test::lowered(machine, plan->schedule, size, tuning);
           program.packets = choose_packets(program, PeerAccess(machine));
           for (const auto& profile : profiles) nearest = std::max(nearest, nearness(machine, kind, program, profile, planner.name));
         }
@@ -67,16 +67,16 @@ double nearest_on(const Topology& machine, std::span<const Bytes> amounts, std::
 
 TEST(CollectiveFloor, IsNoMoreThanAnyProgramTakesOnKnownMachines) {
   const std::array amounts{Bytes{2048}, 256_KiB};
-  const std::array profiles{testing::busy_profile(), packet_profile()};
-  for (const auto& machine : {testing::one_switch(3), testing::line(4), testing::servers(2, 2)})
+  const std::array profiles{test::busy_profile(), packet_profile()};
+  for (const auto& machine : {test::one_switch(3), test::line(4), test::servers(2, 2)})
     EXPECT_GT(nearest_on(machine, amounts, profiles, all_kinds), 0.9) << machine.name();
 }
 
 TEST(CollectiveFloor, IsNoMoreThanAnyProgramTakesOnRandomMachines) {
   const std::array amounts{Bytes{48}, Bytes{20'000}};
-  const std::array profiles{testing::busy_profile()};
+  const std::array profiles{test::busy_profile()};
   for (std::uint64_t seed = 1; seed <= 16; ++seed) {
-    testing::RandomTopology random(seed);
+    test::RandomTopology random(seed);
     const auto machine = random.make();
     if (machine.ranks() > 8) continue;
     const std::array kinds{all_kinds[seed % all_kinds.size()], CollectiveKind::all_reduce};
@@ -89,27 +89,27 @@ const Profile steps{
 
 // A launch, a step for each hop, a flag between hops, the links' latencies.
 TEST(CollectiveFloor, IsMetByABroadcastAlongALine) {
-  const auto machine = testing::line(4);
-  const auto program = testing::lowered(machine, testing::chain(4), Bytes{64});
+  const auto machine = test::line(4);
+  const auto program = test::lowered(machine, test::chain(4), Bytes{64});
   const auto floors = floors_of(machine, CollectiveKind::broadcast, program.payload, steps);
   const auto latency = machine.links().front().latency.count();
   EXPECT_NEAR(floor_of(floors, ProgramKind::pushed)->time.count(), 1e-6 + 3 * (1.5e-7 + latency) + 2 * 1.6e-6, 1e-8);
-  EXPECT_NEAR(to_seconds(testing::makespan(machine, program, steps)) / floor_of(floors, ProgramKind::pushed)->time, 1, 0.02);
+  EXPECT_NEAR(to_seconds(test::makespan(machine, program, steps)) / floor_of(floors, ProgramKind::pushed)->time, 1, 0.02);
 }
 
 // Where no token finds a way back, packets' protocols run slice by slice, and a poll is all that a hop waits for.
 TEST(CollectiveFloor, CountsPollsWhereTokensFindNoWayBack) {
-  auto builder = testing::with_gpus("one way", 3);
+  auto builder = test::with_gpus("one way", 3);
   for (const int g : {0, 1}) builder.add_link({NodeId{g}, NodeId{g + 1}, LinkKind::nvlink, GBps(100), Seconds{1e-6}});
-  const auto machine = testing::built(std::move(builder));
+  const auto machine = test::built(std::move(builder));
   auto polls = steps;
   polls.poll = Seconds{2e-7};
-  auto program = testing::lowered(machine, testing::chain(3), Bytes{64}, {.protocol = Protocol::ll});
+  auto program = test::lowered(machine, test::chain(3), Bytes{64}, {.protocol = Protocol::ll});
   program.packets = choose_packets(program, PeerAccess(machine));
   ASSERT_EQ(kind_of(program), ProgramKind::polled);
   const auto floors = floors_of(machine, CollectiveKind::broadcast, program.payload, polls);
   EXPECT_NEAR(floor_of(floors, ProgramKind::polled)->time.count(), 1e-6 + 2 * (1.5e-7 + 1e-6) + 2e-7, 1e-8);
-  EXPECT_NEAR(to_seconds(testing::makespan(machine, program, polls)) / floor_of(floors, ProgramKind::polled)->time, 1, 0.02);
+  EXPECT_NEAR(to_seconds(test::makespan(machine, program, polls)) / floor_of(floors, ProgramKind::polled)->time, 1, 0.02);
 }
 
 // Two servers of q GPUs, S bytes, a network of B bytes per second for each GPU, as wide for all: what passes while only one GPU's data, or for one
@@ -136,7 +136,7 @@ TEST(CollectiveFloor, CountsTwoHopsOverTheNetworkUnlessEachHearsAll) {
 }
 
 TEST(CollectiveFloor, IsNoneWhereNothingMoves) {
-  EXPECT_TRUE(floors_of(testing::one_switch(4), CollectiveKind::all_reduce, {.elements = 0}, steps).empty());
+  EXPECT_TRUE(floors_of(test::one_switch(4), CollectiveKind::all_reduce, {.elements = 0}, steps).empty());
 }
 
 }  // namespace

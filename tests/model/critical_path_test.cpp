@@ -11,8 +11,8 @@
 namespace p2plab::critical_path_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 struct Explained {
   SimResult result;
@@ -21,7 +21,7 @@ struct Explained {
 };
 
 Explained explain(const Topology& machine, const Program& program, const Profile& profile = {}) {
-  auto result = testing::simulated(machine, program, profile, {.steps = true, .record = true});
+  auto result = test::simulated(machine, program, profile, {.steps = true, .record = true});
   auto path = critical_path(machine, program, profile, result);
   auto slack = step_slack(machine, program, profile, result);
   return {std::move(result), std::move(path), std::move(slack)};
@@ -42,17 +42,17 @@ void expect_whole(const Explained& e) {
 }
 
 TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
-  const std::vector<Topology> machines{testing::one_switch(2), testing::one_switch(5),       testing::one_switch(8),           testing::full_mesh(3),
-                                       testing::full_mesh(6),  testing::dgx1(8, true, true), testing::islands_over_pcie(2, 2), testing::servers(2, 2),
-                                       testing::one_switch(1)};
+  const std::vector<Topology> machines{test::one_switch(2), test::one_switch(5),       test::one_switch(8),           test::full_mesh(3),
+                                       test::full_mesh(6),  test::dgx1(8, true, true), test::islands_over_pcie(2, 2), test::servers(2, 2),
+                                       test::one_switch(1)};
   for (const auto& machine : machines) {
     for (const char* planner : {"ring", "tree", "one_shot", "two_shot", "hierarchical"}) {
-      if (!testing::plan_on(machine, planner, CollectiveKind::all_reduce)) continue;
+      if (!test::plan_on(machine, planner, CollectiveKind::all_reduce)) continue;
       for (const auto& tuning :
            {Tuning{}, Tuning{.blocks_per_lane = 3, .slice = 4_KiB}, Tuning{.blocks_per_lane = 1, .slice = 16_KiB, .protocol = Protocol::ll}}) {
         for (const std::int64_t size : {0, 1, 99'991, 1 << 20}) {
-          const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{size}, {}, tuning);
-          for (const auto& profile : {Profile{}, testing::busy_profile()}) expect_whole(explain(machine, program, profile));
+          const auto program = test::planned(machine, planner, CollectiveKind::all_reduce, Bytes{size}, {}, tuning);
+          for (const auto& profile : {Profile{}, test::busy_profile()}) expect_whole(explain(machine, program, profile));
         }
       }
     }
@@ -60,8 +60,8 @@ TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
 }
 
 TEST(CriticalPath, OneCopyIsLaunchThenSerialisationThenLatency) {
-  const auto machine = testing::full_mesh(2);
-  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
+  const auto machine = test::full_mesh(2);
+  const auto program = test::lowered(machine, test::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
   const auto e = explain(machine, program, {.launch = Seconds{3e-6}});
   EXPECT_EQ(e.path.of(PathCause::launch), 3 * one_us);
   EXPECT_EQ(e.path.of(PathCause::serialisation), at_rate(1 << 20, 25));
@@ -71,7 +71,7 @@ TEST(CriticalPath, OneCopyIsLaunchThenSerialisationThenLatency) {
 }
 
 TEST(CriticalPath, FlowsThatShareALinkQueueForAllButTheirOwnShare) {
-  auto builder = testing::with_gpus("bus", 6);
+  auto builder = test::with_gpus("bus", 6);
   const auto a = builder.add_node({.name = "a", .kind = NodeKind::pcie_switch});
   const auto b = builder.add_node({.name = "b", .kind = NodeKind::pcie_switch});
   builder.add_duplex(a, b, LinkKind::pcie, GBps(10), Seconds{1e-6});
@@ -81,8 +81,8 @@ TEST(CriticalPath, FlowsThatShareALinkQueueForAllButTheirOwnShare) {
     builder.add_duplex(NodeId{3 + i}, b, LinkKind::pcie, GBps(10), Seconds{1e-6});
     who.emplace_back(Rank{i}, Rank{3 + i});
   }
-  const auto machine = testing::built(std::move(builder));
-  const auto e = explain(machine, testing::lowered(machine, testing::pairs(6, who), 1_MiB));
+  const auto machine = test::built(std::move(builder));
+  const auto e = explain(machine, test::lowered(machine, test::pairs(6, who), 1_MiB));
   EXPECT_EQ(e.path.of(PathCause::queueing), 2 * at_rate(1 << 20, 10));
   EXPECT_EQ(e.path.of(PathCause::serialisation), at_rate(1 << 20, 10));
   EXPECT_EQ(e.path.of(PathCause::latency), 3 * one_us);
@@ -92,17 +92,17 @@ TEST(CriticalPath, FlowsThatShareALinkQueueForAllButTheirOwnShare) {
 }
 
 TEST(CriticalPath, AChainPaysOneSignalAndFenceAHop) {
-  const auto machine = testing::line(4);
+  const auto machine = test::line(4);
   const Profile profile{.signal_peer = Seconds{0.5e-6}, .fence = Seconds{0.25e-6}};
-  const auto e = explain(machine, testing::lowered(machine, testing::chain(4), 64_KiB), profile);
+  const auto e = explain(machine, test::lowered(machine, test::chain(4), 64_KiB), profile);
   EXPECT_EQ(e.path.of(PathCause::signal), 2 * SimTime{750'000});
   EXPECT_EQ(e.path.of(PathCause::serialisation), 3 * at_rate(65536, 25));
   EXPECT_EQ(e.path.of(PathCause::latency), 3 * one_us);
 }
 
 TEST(CriticalPath, ASlowThreadBlockIsToldFromASlowLink) {
-  const auto machine = testing::full_mesh(2);
-  const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "push"}}, {.slice = 16_KiB});
+  const auto machine = test::full_mesh(2);
+  const auto program = test::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "push"}}, {.slice = 16_KiB});
   const auto slow_block = explain(machine, program, {.store_rate = GBps(5)});
   EXPECT_EQ(slow_block.path.of(PathCause::thread_block), at_rate(1 << 20, 5));
   EXPECT_EQ(slow_block.path.of(PathCause::serialisation), SimTime{0});
@@ -112,10 +112,10 @@ TEST(CriticalPath, ASlowThreadBlockIsToldFromASlowLink) {
 }
 
 TEST(CriticalPath, HostMemoryIsNamed) {
-  auto builder = testing::with_gpus("staged", 2);
+  auto builder = test::with_gpus("staged", 2);
   const auto host_node = builder.add_node({.name = "host", .kind = NodeKind::host});
   for (int i = 0; i < 2; ++i) builder.add_duplex(NodeId{i}, host_node, LinkKind::pcie, GBps(10), Seconds{1e-6});
-  const auto machine = testing::built(std::move(builder));
+  const auto machine = test::built(std::move(builder));
   auto collective = make_collective(CollectiveKind::send_receive, 2);
   collective.pairs = {{Rank{0}, Rank{1}}};
   auto steps = *Schedule::Builder::create(collective, 2);
@@ -123,29 +123,28 @@ TEST(CriticalPath, HostMemoryIsNamed) {
   steps.copy(Rank{0}, input(Rank{0}, chunk), host(Rank{0}, 0));
   steps.copy(Rank{1}, host(Rank{0}, 0), output(Rank{1}, chunk));
   const auto schedule = *std::move(steps).build();
-  const auto e = explain(machine, testing::lowered(machine, schedule, 1_MiB));
+  const auto e = explain(machine, test::lowered(machine, schedule, 1_MiB));
   EXPECT_EQ(e.path.of(PathCause::host), e.result.makespan);
   EXPECT_EQ(e.result.makespan, 2 * (at_rate(1 << 20, 10) + one_us));
 }
 
 TEST(Slack, StepsOfTheOnlyChainHaveNoneAndAnIdlePairHasTheRest) {
-  const auto machine = testing::line(4);
-  const auto chain = explain(machine, testing::lowered(machine, testing::chain(4), 64_KiB));
+  const auto machine = test::line(4);
+  const auto chain = explain(machine, test::lowered(machine, test::chain(4), 64_KiB));
   for (const auto slack : chain.slack) EXPECT_EQ(slack, SimTime{0});
   // Two copies of one size over links of two speeds: the fast one could end as much later as it ended earlier.
-  auto builder = testing::with_gpus("two speeds", 4);
+  auto builder = test::with_gpus("two speeds", 4);
   builder.add_link({NodeId{0}, NodeId{1}, LinkKind::pcie, GBps(10), Seconds{0}});
   builder.add_link({NodeId{2}, NodeId{3}, LinkKind::pcie, GBps(40), Seconds{0}});
-  const auto uneven = testing::built(std::move(builder));
-  const auto e = explain(uneven, testing::lowered(uneven, testing::pairs(4, {{Rank{0}, Rank{1}}, {Rank{2}, Rank{3}}}), 1_MiB));
+  const auto uneven = test::built(std::move(builder));
+  const auto e = explain(uneven, test::lowered(uneven, test::pairs(4, {{Rank{0}, Rank{1}}, {Rank{2}, Rank{3}}}), 1_MiB));
   EXPECT_EQ(e.slack[0], SimTime{0});
   EXPECT_EQ(e.slack[1], at_rate(1 << 20, 10) - at_rate(1 << 20, 40));
 }
 
 TEST(Slack, DelayingAStepByItsSlackDelaysNothingAndSomeStepHasNone) {
-  const auto machine = testing::dgx1(8, true, false);
-  const auto e =
-      explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
+  const auto machine = test::dgx1(8, true, false);
+  const auto e = explain(machine, test::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), test::busy_profile());
   SimTime least = e.result.makespan;
   for (std::size_t s = 0; s < e.slack.size(); ++s) {
     EXPECT_GE(e.slack[s], SimTime{0});
@@ -156,9 +155,8 @@ TEST(Slack, DelayingAStepByItsSlackDelaysNothingAndSomeStepHasNone) {
 }
 
 TEST(Heatmap, RowsSumToTheBusyTimeOfTheirLinks) {
-  const auto machine = testing::one_switch(4);
-  const auto e =
-      explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
+  const auto machine = test::one_switch(4);
+  const auto e = explain(machine, test::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), test::busy_profile());
   const auto heatmap = utilisation(e.result, 37);
   ASSERT_EQ(heatmap.names.size(), 8U);  // four GPUs, both ways
   for (std::size_t r = 0; r < heatmap.names.size(); ++r) {

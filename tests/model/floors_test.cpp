@@ -14,7 +14,7 @@
 namespace p2plab::floors_test {
 namespace {
 
-std::vector<Topology> machines() { return {testing::one_switch(5), testing::full_mesh(4), *make_preset("hgx-a100", {{"nodes", "2"}})}; }
+std::vector<Topology> machines() { return {test::one_switch(5), test::full_mesh(4), *make_preset("hgx-a100", {{"nodes", "2"}})}; }
 
 // visit(machine, planner, kind) for all that the planners do.
 template <class Visit>
@@ -23,27 +23,27 @@ void each_plan(Visit visit) {
   for (const auto& machine : machines()) {
     for (const auto& planner : planners.entries()) {
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::all_to_all, CollectiveKind::broadcast}) {
-        if (const auto plan = testing::plan_on(machine, planner.name, kind)) visit(machine, *plan);
+        if (const auto plan = test::plan_on(machine, planner.name, kind)) visit(machine, *plan);
       }
     }
   }
 }
 
 TEST(PacketFloor, IsNoMoreThanPacketsTake) {
-  auto slices = testing::busy_profile();
+  auto slices = test::busy_profile();
   slices.start_skew = Seconds{0};
   const Profile packets{.packet_start = Seconds{5e-7}, .packet_item = Seconds{1e-8}, .packet_tail = Seconds{1e-7}};
   double nearest = 0;
   each_plan([&](const Topology& machine, const Plan& plan) {
     const PeerAccess peer_access(machine);
     for (const auto size : {Bytes{4096}, 256_KiB}) {
-      auto program = testing::lowered(machine, plan.schedule, size);
+      auto program = test::lowered(machine, plan.schedule, size);
       const auto traffic = packet_traffic(program);
       for (const auto wire : {PacketWire::ll, PacketWire::ll128}) {
         program.packets = std::make_shared<const PacketProgram>(make_packet_program(program, peer_access, wire));
         for (const auto& profile : {slices, packets}) {
           const auto floor = packet_floor(traffic, wire, profile);
-          const auto time = to_seconds(testing::simulated(machine, program, profile, {.in_a_row = true}).period);
+          const auto time = to_seconds(test::simulated(machine, program, profile, {.in_a_row = true}).period);
           EXPECT_LE(floor, time) << plan.planner << " on " << machine.name() << ", " << size.count() << " bytes";
           nearest = std::max(nearest, floor / time);
         }
@@ -58,10 +58,10 @@ TEST(SlicesFloor, IsNoMoreThanSlicesTake) {
   each_plan([&](const Topology& machine, const Plan& plan) {
     for (const auto size : {Bytes{4096}, 256_KiB}) {
       const Payload payload{.elements = size.count(), .type = DataType::int8};
-      for (const auto& profile : {testing::busy_profile(), Profile{}}) {
+      for (const auto& profile : {test::busy_profile(), Profile{}}) {
         const auto floor = slices_floor(machine, plan.schedule, payload, profile);
         for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{1024}}}) {
-          const auto time = to_seconds(testing::makespan(machine, testing::lowered(machine, plan.schedule, size, tuning), profile));
+          const auto time = to_seconds(test::makespan(machine, test::lowered(machine, plan.schedule, size, tuning), profile));
           EXPECT_LE(floor, time) << plan.planner << " on " << machine.name() << ", " << size.count() << " bytes";
           nearest = std::max(nearest, floor / time);
         }
@@ -73,8 +73,8 @@ TEST(SlicesFloor, IsNoMoreThanSlicesTake) {
 
 // 2 (n - 1) hops, each with a loop, a flag and the link's latency.
 TEST(SlicesFloor, CountsTheHopsOfARing) {
-  const auto machine = testing::one_switch(8);
-  const auto plan = testing::plan_on(machine, "ring", CollectiveKind::all_reduce, {{"rings", "1"}});
+  const auto machine = test::one_switch(8);
+  const auto plan = test::plan_on(machine, "ring", CollectiveKind::all_reduce, {{"rings", "1"}});
   const Profile profile{.launch = Seconds{2e-6}, .signal_peer = Seconds{4e-7}, .fence = Seconds{1e-6}, .slice_cost = Seconds{2e-7}};
   const auto floor = slices_floor(machine, plan->schedule, {.elements = 1 << 20}, profile);
   EXPECT_NEAR(floor.count(), 2e-6 + 14 * (1e-6 + 2e-7) + 13 * 1.4e-6, 1e-7);

@@ -32,7 +32,7 @@ Result<Plan> folded_plan(const Topology& machine, const Case& wanted) {
   PlanContext context;
   context.fold_from = 2;
   context.in_place = wanted.in_place;
-  return testing::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), wanted.parameters, context);
+  return test::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), wanted.parameters, context);
 }
 
 // What packets cost, and links that they queue at.

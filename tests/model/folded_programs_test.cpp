@@ -28,7 +28,7 @@ struct Case {
 Result<Plan> folded_plan(const Topology& machine, const Case& wanted) {
   PlanContext context;
   context.fold_from = 2;
-  return testing::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), {}, context);
+  return test::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), {}, context);
 }
 
 // Numbers that make queues, ties and waits of all sorts.

@@ -15,8 +15,8 @@
 namespace p2plab::packets_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 const Profile by_packets{.launch = Seconds{3e-6},
                          .signal_peer = Seconds{0.1},
@@ -28,19 +28,19 @@ constexpr SimTime before{500'000};  // the start: the launch is behind it
 constexpr SimTime operand{10'000};
 
 TEST(Packets, GoThroughAllStepsWithoutSignals) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   for (const auto* mode : {"push", "pull"}) {
     const auto program =
-        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{512}, {{"mode", mode}}, {.protocol = Protocol::lamport});
+        test::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{512}, {{"mode", mode}}, {.protocol = Protocol::lamport});
     // One operand read and one written to send; two read and one written to add. 32 packets are one warp: none is later than the others.
-    EXPECT_EQ(testing::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(512, 25)) << mode;
+    EXPECT_EQ(test::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(512, 25)) << mode;
   }
 }
 
 // Two rows of 512 bytes: sum, residual, their sum and norm, 2 KiB each way in all, and a weight; two blocks at 10 GB/s each, after they have met.
 // What is normed as it arrives has its two outputs left to write. By slices a second kernel is launched instead.
 TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   auto profile = by_packets;
   profile.signal_local = Seconds{4e-7};
   profile.reduce_rate = GBps(10);
@@ -48,13 +48,13 @@ TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
   const SimTime all{to_nearest((4 * 1024 + 512) * 1e12 / 20e9)};
   const auto expect = [&](const Program& program, SimTime rows) {
     const auto fused = *with_epilogue(program, {.hidden = 256});
-    EXPECT_EQ(testing::makespan(machine, fused, profile), testing::makespan(machine, program, profile) + rows);
-    const auto in_a_row = testing::simulated(machine, fused, profile, {.in_a_row = true});
+    EXPECT_EQ(test::makespan(machine, fused, profile), test::makespan(machine, program, profile) + rows);
+    const auto in_a_row = test::simulated(machine, fused, profile, {.in_a_row = true});
     EXPECT_EQ(in_a_row.period, in_a_row.makespan);
     EXPECT_FALSE(simulate(machine, fused, profile, {.record = true}));
   };
   const auto program_of = [&](const char* planner) {
-    return testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{1024}, {}, {.protocol = Protocol::lamport});
+    return test::planned(machine, planner, CollectiveKind::all_reduce, Bytes{1024}, {}, {.protocol = Protocol::lamport});
   };
   auto program = program_of("one_shot");
   expect(program, SimTime{400'000} + written);
@@ -65,9 +65,9 @@ TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
 
 // 1 MiB are 65,536 packets of 16 bytes: on one multiprocessor's 1024 threads in turns, on all of a GPU's at once.
 TEST(Packets, TakeLongerWithFewerMultiprocessors) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   const auto program =
-      testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{1 << 20}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
+      test::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{1 << 20}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
   const auto with = [&](int multiprocessors) { return simulate(machine, program, by_packets, {.multiprocessors = multiprocessors})->makespan; };
   EXPECT_EQ(with(0), with(128));
   EXPECT_EQ(with(0), with(1000));
@@ -76,24 +76,24 @@ TEST(Packets, TakeLongerWithFewerMultiprocessors) {
 }
 
 TEST(Packets, OfManyWarpsArriveAsTheSlowestDoes) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   for (const int warps : {1, 2, 8, 128}) {
     const auto program =
-        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{warps * 512}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
+        test::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{warps * 512}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
     const SimTime late{to_nearest(1e5 * std::log(warps))};
-    EXPECT_EQ(testing::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(warps * 512, 25) + late) << warps;
+    EXPECT_EQ(test::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(warps * 512, 25) + late) << warps;
   }
 }
 
 // The root of a tree adds and passes on what the other sent, packet by packet: the latest of n sums of two exponential delays (Gamma, shape 2) is
 // ln n + ln ln n of one late, not 2 ln n. Both of a ring have sent data of their own before, so there it is 2 ln n.
 TEST(Packets, PassedOnOneByOneAreLateAsTheSumOfTwoDelays) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   auto without = by_packets;
   without.packet_tail = Seconds{0};
   const auto late = [&](const char* planner, int warps) {
-    const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{warps * 512}, {}, {.protocol = Protocol::lamport});
-    return static_cast<double>((testing::makespan(machine, program, by_packets) - testing::makespan(machine, program, without)).count());
+    const auto program = test::planned(machine, planner, CollectiveKind::all_reduce, Bytes{warps * 512}, {}, {.protocol = Protocol::lamport});
+    return static_cast<double>((test::makespan(machine, program, by_packets) - test::makespan(machine, program, without)).count());
   };
   for (const int warps : {4, 8, 64}) {
     const double greatest = std::log(warps);
@@ -104,9 +104,9 @@ TEST(Packets, PassedOnOneByOneAreLateAsTheSumOfTwoDelays) {
 
 TEST(Packets, OfARingPayOneLatencyAHop) {
   for (const int n : {2, 3, 5, 8}) {
-    const auto machine = testing::one_switch(n);
-    const auto program = testing::planned(machine, "ring", CollectiveKind::all_gather, Bytes{n * 256}, {{"rings", "1"}}, {.protocol = Protocol::ll});
-    const auto time = testing::makespan(machine, program, by_packets);
+    const auto machine = test::one_switch(n);
+    const auto program = test::planned(machine, "ring", CollectiveKind::all_gather, Bytes{n * 256}, {{"rings", "1"}}, {.protocol = Protocol::ll});
+    const auto time = test::makespan(machine, program, by_packets);
     EXPECT_GE(time, before + (n - 1) * (one_us + 2 * operand + at_rate(512, 100)));
     // The first may write its own output, too, and what comes last is copied there.
     EXPECT_LE(time, before + (n - 1) * (one_us + 4 * operand + at_rate(512, 100)) + 2 * operand) << n;
@@ -114,10 +114,10 @@ TEST(Packets, OfARingPayOneLatencyAHop) {
 }
 
 TEST(Packets, BeyondAllThreadsComeInWaves) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   const auto time = [&](std::int64_t bytes) {
-    return testing::makespan(
-        machine, testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::lamport}),
+    return test::makespan(
+        machine, test::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::lamport}),
         by_packets);
   };
   const auto one = time(2 << 20) - before;
@@ -127,11 +127,11 @@ TEST(Packets, BeyondAllThreadsComeInWaves) {
 
 // Every link is always busy: what has arrived goes on while the rest still comes, and only the last hop's latency shows.
 TEST(Packets, FlowThroughAHopWhileOthersArriveOnAnIdealMachine) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   for (const auto protocol : {Protocol::ll, Protocol::lamport}) {
-    const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {{"rings", "1"}}, {.protocol = protocol});
+    const auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {{"rings", "1"}}, {.protocol = protocol});
     const auto wire = (program.packets->wire == PacketWire::ll ? 2 : 1) * (1 << 18);
-    const auto time = testing::makespan(machine, program);
+    const auto time = test::makespan(machine, program);
     EXPECT_GE(time, one_us + 6 * at_rate(wire, 100));
     EXPECT_LE(time, one_us + 6 * at_rate(wire, 100) + at_rate(8192, 100));  // a group's packets
   }
@@ -139,9 +139,9 @@ TEST(Packets, FlowThroughAHopWhileOthersArriveOnAnIdealMachine) {
 
 // Payloads that Lamport packets cannot carry go by LL, and so are predicted.
 TEST(Packets, AreThoseThatTheProgramSays) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   const auto time = [&](Protocol protocol) {
-    return testing::makespan(machine, testing::planned(machine, "ring", CollectiveKind::all_gather, 1_MiB, {}, {.protocol = protocol}), by_packets);
+    return test::makespan(machine, test::planned(machine, "ring", CollectiveKind::all_gather, 1_MiB, {}, {.protocol = protocol}), by_packets);
   };
   EXPECT_EQ(time(Protocol::lamport), time(Protocol::ll));
 }
@@ -151,11 +151,11 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
   costs.memory_rate = GBps(300);
   for (const auto* planner : {"ring", "one_shot", "two_shot", "tree"}) {
     for (const auto bytes : {64_KiB, 5_MiB, 40_MiB}) {
-      const auto machine = testing::one_switch(3);
-      const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {},
-                                            {.blocks_per_lane = 4, .slice = 16_KiB, .protocol = Protocol::lamport});
-      const auto result = testing::simulated(machine, program, costs, {.steps = true, .record = true});
-      EXPECT_EQ(result.makespan, testing::makespan(machine, program, costs)) << planner;
+      const auto machine = test::one_switch(3);
+      const auto program = test::planned(machine, planner, CollectiveKind::all_reduce, bytes, {},
+                                         {.blocks_per_lane = 4, .slice = 16_KiB, .protocol = Protocol::lamport});
+      const auto result = test::simulated(machine, program, costs, {.steps = true, .record = true});
+      EXPECT_EQ(result.makespan, test::makespan(machine, program, costs)) << planner;
       EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);
       SimTime at{0};
       for (const auto& segment : critical_path(machine, program, costs, result).segments) {
@@ -171,10 +171,10 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
 }
 
 TEST(Packets, AreWhatTracesShow) {
-  const auto machine = testing::one_switch(3);
+  const auto machine = test::one_switch(3);
   const auto program =
-      testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::lamport});
-  const auto trace = write_trace(machine, program, testing::simulated(machine, program, by_packets, {.record = true}));
+      test::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::lamport});
+  const auto trace = write_trace(machine, program, test::simulated(machine, program, by_packets, {.record = true}));
   for (const char* words : {"256 packets of group 0", "threads, group 0"}) EXPECT_NE(trace.find(words), std::string::npos) << words;
   EXPECT_EQ(trace.find(" slice "), std::string::npos);
   EXPECT_EQ(trace.find("group 1"), std::string::npos);  // one group of 512 threads does it all
@@ -189,8 +189,8 @@ struct Measured {
 
 double predicted_on_h200s(int gpus, const char* planner, std::int64_t kib, CollectiveKind kind = CollectiveKind::all_reduce) {
   const auto machine = *make_preset("hgx-h200", {{"gpus", std::to_string(gpus)}});
-  const auto program = testing::planned(machine, planner, kind, Bytes{kib << 10}, {}, {.protocol = Protocol::lamport});
-  return microseconds(to_seconds(testing::makespan(machine, program, *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml"))));
+  const auto program = test::planned(machine, planner, kind, Bytes{kib << 10}, {}, {.protocol = Protocol::lamport});
+  return microseconds(to_seconds(test::makespan(machine, program, *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml"))));
 }
 
 // Measured: 5.66 and 4.97 us at 1 MiB, 8.76 and 7.97 at 2 MiB, 14.41 and 13.92 at 4 MiB, 95.9 and 96.6 at 32 MiB.
@@ -248,9 +248,9 @@ TEST(Packets, WithAnEpilogueArePredictedWithinATenthOnTwoH200s) {
   double sum = 0;
   for (const auto& row : table) {
     const Payload payload{.elements = row.rows * row.hidden, .type = DataType::bfloat16};
-    const auto plan = testing::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
+    const auto plan = test::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
     const auto plain = *lower(plan->schedule, *verify(machine, plan->schedule), payload, {.protocol = Protocol::lamport});
-    const auto us = microseconds(to_seconds(testing::makespan(machine, *with_epilogue(plain, {.hidden = row.hidden}), profile)));
+    const auto us = microseconds(to_seconds(test::makespan(machine, *with_epilogue(plain, {.hidden = row.hidden}), profile)));
     const auto error = us / row.us - 1;
     EXPECT_LE(std::abs(error), 0.1) << row.rows << " x " << row.hidden << ": " << us << " us, measured " << row.us;
     sum += std::abs(error);

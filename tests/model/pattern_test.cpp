@@ -8,8 +8,8 @@
 namespace p2plab::pattern_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 PathOf by(const Routes& routes) {
   return [&routes](Rank from, Rank to) {
@@ -20,7 +20,7 @@ PathOf by(const Routes& routes) {
 
 // Ranks that begin one after another are not alike, so nothing would be folded.
 Profile busy_profile() {
-  auto profile = testing::busy_profile();
+  auto profile = test::busy_profile();
   profile.start_skew = Seconds{0};
   return profile;
 }
@@ -54,12 +54,12 @@ TEST(Pattern, GivesWhatTheProgramWrittenOutGives) {
   for (const auto& profile : {Profile{}, busy_profile()}) {
     for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = 4_KiB}}) {
       for (const int n : {2, 3, 5, 8, 16}) {
-        expect_same(testing::one_switch(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
-        expect_same(testing::full_mesh(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
-        expect_same(testing::one_switch(n), all_to_all_pattern(n, Bytes{n * 20'000}, tuning), profile);
+        expect_same(test::one_switch(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
+        expect_same(test::full_mesh(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
+        expect_same(test::one_switch(n), all_to_all_pattern(n, Bytes{n * 20'000}, tuning), profile);
       }
       for (const auto& [servers, gpus] : {std::pair{2, 4}, std::pair{3, 2}, std::pair{5, 3}, std::pair{4, 1}, std::pair{1, 4}}) {
-        expect_same(testing::servers(servers, gpus), hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 20'000}, tuning), profile);
+        expect_same(test::servers(servers, gpus), hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 20'000}, tuning), profile);
       }
     }
   }
@@ -67,12 +67,12 @@ TEST(Pattern, GivesWhatTheProgramWrittenOutGives) {
 
 TEST(Pattern, OfARingTakesAsLongAsThePlannersRing) {
   for (const int n : {2, 3, 5, 7, 16}) {
-    const auto machine = testing::one_switch(n);
-    const auto planned = testing::planned(machine, "ring", CollectiveKind::all_reduce, Bytes{n * 4096}, {{"rings", "1"}});
+    const auto machine = test::one_switch(n);
+    const auto planned = test::planned(machine, "ring", CollectiveKind::all_reduce, Bytes{n * 4096}, {{"rings", "1"}});
     const auto& routes = machine.routes();
     const auto pattern = simulate(machine, by(routes), ring_pattern(n, Bytes{n * 4096}), Profile{});
     ASSERT_TRUE(pattern);
-    EXPECT_EQ(pattern->makespan, testing::makespan(machine, planned));
+    EXPECT_EQ(pattern->makespan, test::makespan(machine, planned));
     EXPECT_EQ(pattern->transfers, std::int64_t{2} * n * (n - 1));
   }
 }
@@ -80,7 +80,7 @@ TEST(Pattern, OfARingTakesAsLongAsThePlannersRing) {
 TEST(Pattern, HierarchicalTakesTheSumOfItsRings) {
   const int servers = 4;
   const int gpus = 8;
-  const auto machine = testing::servers(servers, gpus);
+  const auto machine = test::servers(servers, gpus);
   const auto& routes = machine.routes();
   const auto result = simulate(machine, by(routes), hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 65'536}), Profile{});
   ASSERT_TRUE(result);
@@ -103,7 +103,7 @@ TEST(Pattern, OfTenThousandGpusFoldsToOne) {
       builder.add_duplex(gpu, network, LinkKind::network, GBps(50), Seconds{1500e-9});
     }
   }
-  const auto machine = testing::built(std::move(builder));
+  const auto machine = test::built(std::move(builder));
   const auto path_of = [&](Rank from, Rank to) {
     const int link = from.value / gpus == to.value / gpus ? 0 : 2;
     return std::vector{LinkId{4 * from.value + link}, LinkId{4 * to.value + link + 1}};
@@ -115,7 +115,7 @@ TEST(Pattern, OfTenThousandGpusFoldsToOne) {
 }
 
 TEST(Pattern, RefusesWhatIsNone) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   const auto& routes = machine.routes();
   const auto message = [&](const Pattern& pattern, const SimOptions& options = {}) {
     const auto result = simulate(machine, by(routes), pattern, Profile{}, options);

@@ -11,8 +11,8 @@
 namespace p2plab::profile_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 const std::string complete =
     "version: 1\nname: mine\nlaunch: 3 us\nsignal_peer: {value: 1 us, low: 0.5 us, high: 2 us, source: 'flags, 2026'}\nsignal_local: 0 "
@@ -113,14 +113,14 @@ TEST(Profile, IsLookedForInEachFolderThatIsNamed) {
 }
 
 TEST(Profile, AnIntervalsEndsEncloseEveryProfileInside) {
-  const auto machine = testing::one_switch(4);
-  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 4, .slice = 16_KiB});
+  const auto machine = test::one_switch(4);
+  const auto program = test::planned(machine, "two_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 4, .slice = 16_KiB});
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
-  const auto low = testing::makespan(machine, program, fastest(profile));
-  const auto high = testing::makespan(machine, program, slowest(profile));
+  const auto low = test::makespan(machine, program, fastest(profile));
+  const auto high = test::makespan(machine, program, slowest(profile));
   EXPECT_LT(low, high);
   for (const auto& number : profile.numbers) {
-    const auto moved = testing::makespan(machine, program, with_number(profile, number.name, 0.5 * (number.low + number.high)));
+    const auto moved = test::makespan(machine, program, with_number(profile, number.name, 0.5 * (number.low + number.high)));
     EXPECT_LE(low, moved) << number.name;
     EXPECT_LE(moved, high) << number.name;
   }
@@ -128,10 +128,10 @@ TEST(Profile, AnIntervalsEndsEncloseEveryProfileInside) {
 
 // Two GPUs through a PCIe root, and a third.
 Topology pcie_root(int n) {
-  auto builder = testing::with_gpus("root", n);
+  auto builder = test::with_gpus("root", n);
   const auto root = builder.add_node({.name = "root", .kind = NodeKind::host});
   for (int i = 0; i < n; ++i) builder.add_duplex(NodeId{i}, root, LinkKind::pcie, GBps(20), Seconds{1e-6});
-  return testing::built(std::move(builder));
+  return test::built(std::move(builder));
 }
 
 // One copy from rank 0 to 1, read or written.
@@ -141,45 +141,45 @@ Program one_copy(const Topology& machine, bool reads) {
   auto steps = *Schedule::Builder::create(collective, machine.ranks());
   const auto chunk = steps.add_chunk({});
   steps.copy(reads ? Rank{1} : Rank{0}, input(Rank{0}, chunk), output(Rank{1}, chunk));
-  return testing::lowered(machine, *std::move(steps).build(), 1_MiB);
+  return test::lowered(machine, *std::move(steps).build(), 1_MiB);
 }
 
 TEST(Quirks, LoadsOverPcieReachTheirShareOfWhatStoresReach) {
   const auto machine = pcie_root(2);
   const Profile profile{.quirks = {.pcie_read = 0.5}};
-  EXPECT_EQ(testing::makespan(machine, one_copy(machine, false), profile), 2 * one_us + at_rate(1 << 20, 20));
-  EXPECT_EQ(testing::makespan(machine, one_copy(machine, true), profile), 2 * one_us + at_rate(1 << 20, 10));
+  EXPECT_EQ(test::makespan(machine, one_copy(machine, false), profile), 2 * one_us + at_rate(1 << 20, 20));
+  EXPECT_EQ(test::makespan(machine, one_copy(machine, true), profile), 2 * one_us + at_rate(1 << 20, 10));
 }
 
 TEST(Quirks, LoadsSlowDownOnlyWhereTheOtherDirectionIsBusyToo) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   const Profile profile{.quirks = {.duplex_read = 0.5}};
-  EXPECT_EQ(testing::makespan(machine, one_copy(machine, true), profile), one_us + at_rate(1 << 20, 25));
-  const auto both = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "pull"}});
-  EXPECT_EQ(testing::makespan(machine, both, profile), one_us + at_rate(1 << 20, 12.5));
+  EXPECT_EQ(test::makespan(machine, one_copy(machine, true), profile), one_us + at_rate(1 << 20, 25));
+  const auto both = test::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "pull"}});
+  EXPECT_EQ(test::makespan(machine, both, profile), one_us + at_rate(1 << 20, 12.5));
 }
 
 TEST(Quirks, AnInstructionThatStoresToOrLoadsFromSeveralRanksGetsAShareOfTheirLinks) {
-  const auto machine = testing::full_mesh(3);
+  const auto machine = test::full_mesh(3);
   const Profile profile{.quirks = {.fan_in = 0.25, .fan_out = 0.5}};
   const auto time = [&](const char* planner, CollectiveKind kind, const char* mode) {
-    return testing::makespan(machine, testing::planned(machine, planner, kind, 1_MiB, {{"mode", mode}}), profile);
+    return test::makespan(machine, test::planned(machine, planner, kind, 1_MiB, {{"mode", mode}}), profile);
   };
   // One block to two others, and one block from two others; a ring's hop has one neighbour.
   EXPECT_EQ(time("one_shot", CollectiveKind::broadcast, "push"), one_us + at_rate(1 << 20, 12.5));
   EXPECT_EQ(time("one_shot", CollectiveKind::all_reduce, "pull"), one_us + at_rate(1 << 20, 6.25));
-  EXPECT_EQ(testing::makespan(machine, one_copy(machine, false), profile), one_us + at_rate(1 << 20, 25));
+  EXPECT_EQ(test::makespan(machine, one_copy(machine, false), profile), one_us + at_rate(1 << 20, 25));
 }
 
 TEST(Copies, ShareAGpusEnginesAndStartEachSlice) {
-  const auto machine = testing::full_mesh(3);
+  const auto machine = test::full_mesh(3);
   const Profile profile{.copy_start = Seconds{10e-6}, .copy_rate = Bandwidth::bytes_per_second(30'000'000'000), .copy_efficiency = 0.8};
-  const auto one = testing::pairs(3, {{Rank{0}, Rank{1}}});
-  const auto two = testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}});
+  const auto one = test::pairs(3, {{Rank{0}, Rank{1}}});
+  const auto two = test::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}});
   const Tuning whole{.protocol = Protocol::copy};
-  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, one, 1_MiB, whole), profile), 10 * one_us + one_us + at_rate(1 << 20, 20));
+  EXPECT_EQ(test::makespan(machine, test::lowered(machine, one, 1_MiB, whole), profile), 10 * one_us + one_us + at_rate(1 << 20, 20));
   // Both at 20 GB/s would need 40: the engines take what 30 GB/s do.
-  const auto shared = testing::makespan(machine, testing::lowered(machine, two, 1_MiB, whole), profile);
+  const auto shared = test::makespan(machine, test::lowered(machine, two, 1_MiB, whole), profile);
   EXPECT_GE(shared, 10 * one_us + one_us + 2 * at_rate(1 << 20, 30));
   EXPECT_LT(shared, 10 * one_us + one_us + 2 * at_rate(1 << 20, 20));
 }
@@ -202,36 +202,36 @@ TEST(Quirks, TheMinimumTransferIsReadByItsFormerName) {
 }
 
 TEST(Quirks, LinksCarryWholeMinimumTransfers) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   const Profile profile{.quirks = {.minimum_transfer = Bytes{4096}}};
-  const auto plan = testing::pairs(2, {{Rank{0}, Rank{1}}});
-  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{16}), profile), one_us + at_rate(4096, 25));
-  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{4096}), profile), one_us + at_rate(4096, 25));
-  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{4112}), profile), one_us + at_rate(8192, 25));
+  const auto plan = test::pairs(2, {{Rank{0}, Rank{1}}});
+  EXPECT_EQ(test::makespan(machine, test::lowered(machine, plan, Bytes{16}), profile), one_us + at_rate(4096, 25));
+  EXPECT_EQ(test::makespan(machine, test::lowered(machine, plan, Bytes{4096}), profile), one_us + at_rate(4096, 25));
+  EXPECT_EQ(test::makespan(machine, test::lowered(machine, plan, Bytes{4112}), profile), one_us + at_rate(8192, 25));
 }
 
 TEST(Quirks, PostedWritesCollapseWhereSeveralGpusStoreThroughOneRoot) {
   const auto machine = pcie_root(3);
   const Profile profile{.quirks = {.posted_writes = 0.1}};
-  const auto one = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{2}}}), 1_MiB);
-  EXPECT_EQ(testing::makespan(machine, one, profile), 2 * one_us + at_rate(1 << 20, 20));
-  const auto two = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{2}}, {Rank{1}, Rank{2}}}), 1_MiB);
-  EXPECT_EQ(testing::makespan(machine, two, profile), 2 * one_us + 2 * at_rate(1 << 20, 2));
-  EXPECT_EQ(testing::makespan(machine, two), 2 * one_us + 2 * at_rate(1 << 20, 20));
+  const auto one = test::lowered(machine, test::pairs(3, {{Rank{0}, Rank{2}}}), 1_MiB);
+  EXPECT_EQ(test::makespan(machine, one, profile), 2 * one_us + at_rate(1 << 20, 20));
+  const auto two = test::lowered(machine, test::pairs(3, {{Rank{0}, Rank{2}}, {Rank{1}, Rank{2}}}), 1_MiB);
+  EXPECT_EQ(test::makespan(machine, two, profile), 2 * one_us + 2 * at_rate(1 << 20, 2));
+  EXPECT_EQ(test::makespan(machine, two), 2 * one_us + 2 * at_rate(1 << 20, 20));
 }
 
 // Head-of-line blocking: only where a GPU stores to several that others store to as well.
 TEST(Quirks, AFullExchangeOverPcieGetsItsShareAndAShiftAll) {
   const auto machine = pcie_root(3);
   const Profile profile{.quirks = {.exchange = 0.5}};
-  const auto shift = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}}), 1_MiB);
-  EXPECT_EQ(testing::makespan(machine, shift, profile), testing::makespan(machine, shift));
-  const auto all = testing::lowered(
+  const auto shift = test::lowered(machine, test::pairs(3, {{Rank{0}, Rank{1}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}}), 1_MiB);
+  EXPECT_EQ(test::makespan(machine, shift, profile), test::makespan(machine, shift));
+  const auto all = test::lowered(
       machine,
-      testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}, {Rank{1}, Rank{0}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}, {Rank{2}, Rank{1}}}),
+      test::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}, {Rank{1}, Rank{0}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}, {Rank{2}, Rank{1}}}),
       1_MiB);
-  EXPECT_LT(testing::makespan(machine, all), 2 * one_us + 2 * at_rate(1 << 20, 10));
-  EXPECT_GE(testing::makespan(machine, all, profile), 2 * one_us + 2 * at_rate(1 << 20, 10));
+  EXPECT_LT(test::makespan(machine, all), 2 * one_us + 2 * at_rate(1 << 20, 10));
+  EXPECT_GE(test::makespan(machine, all, profile), 2 * one_us + 2 * at_rate(1 << 20, 10));
 }
 
 }  // namespace

@@ -17,10 +17,10 @@ namespace p2plab::simgrid_test {
 namespace {
 
 namespace sg = simgrid::s4u;
-using testing::Flow;
-using testing::program_of;
-using testing::random_flows;
-using testing::SimGridSwitch;
+using test::Flow;
+using test::program_of;
+using test::random_flows;
+using test::SimGridSwitch;
 
 constexpr int most_ranks = 256;
 constexpr double rate = 100e9;
@@ -64,7 +64,7 @@ constexpr double one_ns = 1e-9;
 
 void compare_rings_and_direct(const SimGridSwitch& platform) {
   for (const int ranks : {8, 64, 256}) {
-    const auto machine = testing::one_switch(ranks);
+    const auto machine = test::one_switch(ranks);
     const auto& routes = machine.routes();
     const auto path_of = [&](Rank from, Rank to) {
       const auto path = routes.between(from, to);
@@ -86,7 +86,7 @@ void compare_random_traffic(const SimGridSwitch& platform) {
   std::mt19937_64 random(7);
   for (int set = 0; set < 1000; ++set) {
     const int ranks = 2 + set % 15;
-    const auto machine = testing::one_switch(ranks);
+    const auto machine = test::one_switch(ranks);
     const auto flows = random_flows(random, ranks, 1 + set % 40, 16_MiB);
     const auto theirs = together(platform, flows);
     EXPECT_NEAR(ours(machine, program_of(flows, ranks, Bytes{0}), SimEngine::max_min), theirs, one_ns) << "set " << set;

@@ -27,13 +27,13 @@ bool every_way_leads_back(const Topology& machine) {
 }
 
 Trial trial(std::uint64_t seed) {
-  testing::RandomTopology random(seed);
+  test::RandomTopology random(seed);
   Trial result{random.make(), {}};
   const auto planners = builtin_planners();
   const auto& entry = planners.entries()[static_cast<std::size_t>(random.between(0, static_cast<int>(planners.entries().size()) - 1))];
   const auto kinds = all_collective_kinds();
   const auto kind = kinds[static_cast<std::size_t>(random.between(0, static_cast<int>(kinds.size()) - 1))];
-  const auto plan = testing::plan_on(result.machine, entry.name, kind);
+  const auto plan = test::plan_on(result.machine, entry.name, kind);
   if (!plan) return result;
   Tuning tuning{
       .blocks_per_lane = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
@@ -41,7 +41,7 @@ Trial trial(std::uint64_t seed) {
   tuning.lane_per_step = random.between(0, 1) == 1;
   // A sender by packets must hear that its reader has begun.
   if (!in_slices(tuning.protocol) && !every_way_leads_back(result.machine)) tuning.protocol = Protocol::simple;
-  result.program = testing::lowered(result.machine, plan->schedule, Bytes{random.between(0, 200'000)}, tuning);
+  result.program = test::lowered(result.machine, plan->schedule, Bytes{random.between(0, 200'000)}, tuning);
   return result;
 }
 
@@ -54,7 +54,7 @@ Topology changed(const Topology& machine, double bandwidth, double latency) {
     builder.add_link(link);
   }
   for (const auto& group : machine.groups()) builder.add_group(group);
-  return testing::built(std::move(builder));
+  return test::built(std::move(builder));
 }
 
 TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
@@ -63,7 +63,7 @@ TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
     const auto [machine, program] = trial(seed);
     if (!program) continue;
     ++simulated;
-    for (const auto& profile : {Profile{}, testing::busy_profile()}) {
+    for (const auto& profile : {Profile{}, test::busy_profile()}) {
       const auto first = simulate(machine, *program, profile, {.steps = true, .record = true});
       ASSERT_TRUE(first) << "seed " << seed << ": " << describe(first.error());
       const auto again = simulate(machine, *program, profile);
@@ -79,10 +79,10 @@ TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
 
 TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
   for (const int n : {2, 3, 5, 8}) {
-    const auto machine = testing::one_switch(n);
-    const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 2, .slice = 8_KiB});
+    const auto machine = test::one_switch(n);
+    const auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 2, .slice = 8_KiB});
     const auto time = [&](double bandwidth, double latency) {
-      return testing::makespan(changed(machine, bandwidth, latency), program, testing::busy_profile());
+      return test::makespan(changed(machine, bandwidth, latency), program, test::busy_profile());
     };
     auto last = time(1, 1);
     for (const double slower : {0.9, 0.5, 0.1}) {
@@ -98,8 +98,8 @@ TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
 }
 
 TEST(Simulate, TimesStepsInTheOrderOfTheirDependencies) {
-  const auto machine = testing::line(4);
-  const auto result = testing::simulated(machine, testing::lowered(machine, testing::chain(4), 1_MiB), {}, {.steps = true});
+  const auto machine = test::line(4);
+  const auto result = test::simulated(machine, test::lowered(machine, test::chain(4), 1_MiB), {}, {.steps = true});
   ASSERT_EQ(result.steps.size(), 3U);
   EXPECT_EQ(result.steps[0].begin, SimTime{0});
   for (std::size_t s = 1; s < 3; ++s) EXPECT_EQ(result.steps[s].begin, result.steps[s - 1].end);
@@ -107,35 +107,35 @@ TEST(Simulate, TimesStepsInTheOrderOfTheirDependencies) {
 }
 
 TEST(Simulate, AnEmptyProgramTakesItsLaunch) {
-  const auto machine = testing::one_switch(4);
-  const auto program = testing::lowered(machine, testing::chain(4), Bytes{0});
-  EXPECT_EQ(testing::makespan(machine, program), SimTime{0});
-  EXPECT_EQ(testing::makespan(machine, program, {.launch = Seconds{7e-6}}), SimTime{7'000'000});
+  const auto machine = test::one_switch(4);
+  const auto program = test::lowered(machine, test::chain(4), Bytes{0});
+  EXPECT_EQ(test::makespan(machine, program), SimTime{0});
+  EXPECT_EQ(test::makespan(machine, program, {.launch = Seconds{7e-6}}), SimTime{7'000'000});
 }
 
 TEST(Simulate, ReadsBackWhatALaneWroteOnlyOnceItIsThere) {
-  const auto machine = testing::line(2);
+  const auto machine = test::line(2);
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
   const auto c = builder.add_chunk({});
   builder.copy(Rank{1}, input(Rank{0}, c), scratch(Rank{1}, 0));    // rank 1 pulls,
   builder.copy(Rank{1}, scratch(Rank{1}, 0), scratch(Rank{0}, 0));  // hands back,
   builder.copy(Rank{1}, scratch(Rank{0}, 0), output(Rank{1}, c));   // and pulls again: three trips, one after another
   builder.copy(Rank{0}, input(Rank{0}, c), output(Rank{0}, c));
-  const auto program = testing::lowered(machine, *std::move(builder).build(), 1_KiB);
-  EXPECT_EQ(testing::makespan(machine, program), 3 * (testing::one_us + testing::at_rate(1024, 25)));
+  const auto program = test::lowered(machine, *std::move(builder).build(), 1_KiB);
+  EXPECT_EQ(test::makespan(machine, program), 3 * (test::one_us + test::at_rate(1024, 25)));
 }
 
 TEST(Simulate, RefusesProgramsThatDoNotFit) {
-  const auto machine = testing::line(4);
-  auto program = testing::lowered(machine, testing::chain(4), 1_KiB);
+  const auto machine = test::line(4);
+  auto program = test::lowered(machine, test::chain(4), 1_KiB);
   const auto message = [](const Topology& topology, const Program& wrong, const Profile& profile = {}) {
     const auto result = simulate(topology, wrong, profile);
     return result ? std::string{"no error"} : result.error().message;
   };
-  EXPECT_EQ(message(testing::line(3), program), "the program is for 4 ranks, topology 'mesh' has 3");
-  EXPECT_EQ(message(testing::meshed(4, {{0, 1, 1}, {2, 3, 1}}), program), "rank 1 cannot write to rank 2 on 'mesh' (step 1): there is no path");
-  EXPECT_EQ(message(testing::meshed(4, {{0, 1, 1}, {1, 2, 1}, {2, 3, 1}}, Bandwidth::bytes_per_second(1)),
-                    testing::lowered(machine, testing::chain(4), Bytes{std::int64_t{1} << 40})),
+  EXPECT_EQ(message(test::line(3), program), "the program is for 4 ranks, topology 'mesh' has 3");
+  EXPECT_EQ(message(test::meshed(4, {{0, 1, 1}, {2, 3, 1}}), program), "rank 1 cannot write to rank 2 on 'mesh' (step 1): there is no path");
+  EXPECT_EQ(message(test::meshed(4, {{0, 1, 1}, {1, 2, 1}, {2, 3, 1}}, Bandwidth::bytes_per_second(1)),
+                    test::lowered(machine, test::chain(4), Bytes{std::int64_t{1} << 40})),
             "the simulated time exceeds 26 days; check bandwidths and sizes");
   EXPECT_EQ(message(machine, program, {.launch = Seconds{-1}}), "profile 'ideal': launch must be from 0 to 1 s, found -1 s");
   auto circle = program;
@@ -154,16 +154,16 @@ TEST(Simulate, RefusesProgramsThatDoNotFit) {
 }
 
 TEST(SimulatedExecutor, GivesOneSampleOfTheSimulatedClock) {
-  const auto machine = testing::one_switch(4);
-  auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
-  const auto program = testing::lowered(machine, plan.schedule, 1_MiB);
-  const auto executor = executors::simulator(testing::busy_profile()).make();
+  const auto machine = test::one_switch(4);
+  auto plan = *test::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  const auto program = test::lowered(machine, plan.schedule, 1_MiB);
+  const auto executor = executors::simulator(test::busy_profile()).make();
   ASSERT_TRUE(executor->available());
   const auto measurement = executor->run({.topology = &machine, .plan = &plan, .program = &program}, {});
   ASSERT_TRUE(measurement);
   EXPECT_EQ(measurement->clock, Clock::simulated);
   EXPECT_FALSE(measurement->check);
-  EXPECT_EQ(measurement->samples, (std::vector{to_seconds(testing::makespan(machine, program, testing::busy_profile()))}));
+  EXPECT_EQ(measurement->samples, (std::vector{to_seconds(test::makespan(machine, program, test::busy_profile()))}));
 }
 
 }  // namespace

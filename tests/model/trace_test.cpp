@@ -43,9 +43,9 @@ Slices as_perfetto_reads(const std::string& trace) {
 TEST(Trace, PerfettoDropsNoSliceOfIt) {
   const Tuning sliced{.blocks_per_lane = 2, .slice = 4_KiB};
   for (const char* planner : {"ring", "two_shot"}) {
-    for (const auto& machine : {testing::one_switch(4, GBps(123.4)), testing::islands_over_pcie(2, 2)}) {
-      const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, 1_MiB, {}, sliced);
-      const auto result = testing::simulated(machine, program, testing::busy_profile(), {.record = true});
+    for (const auto& machine : {test::one_switch(4, GBps(123.4)), test::islands_over_pcie(2, 2)}) {
+      const auto program = test::planned(machine, planner, CollectiveKind::all_reduce, 1_MiB, {}, sliced);
+      const auto result = test::simulated(machine, program, test::busy_profile(), {.record = true});
       const auto slices = as_perfetto_reads(write_trace(machine, program, result));
       EXPECT_GT(slices.kept, 1000);
       EXPECT_EQ(slices.dropped, 0) << planner << ' ' << machine.name();
@@ -55,9 +55,9 @@ TEST(Trace, PerfettoDropsNoSliceOfIt) {
 
 // What was measured is a process of its own for each GPU and executor, from the first simulated step on.
 TEST(Trace, PutsMeasuredStepsBesidePredictedOnes) {
-  const auto machine = testing::one_switch(2);
-  const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
-  const auto result = testing::simulated(machine, program, testing::busy_profile(), {.record = true});
+  const auto machine = test::one_switch(2);
+  const auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
+  const auto result = test::simulated(machine, program, test::busy_profile(), {.record = true});
   const std::vector<MeasuredStep> steps{
       {.rank = 0, .lane = 0, .block = 0, .step = 0, .slice = 0, .begun = Seconds{0}, .ready = Seconds{1e-6}, .ended = Seconds{3e-6}},
       {.rank = 1, .lane = 1, .block = 0, .step = 1, .begun = Seconds{2e-6}, .ready = Seconds{2e-6}, .ended = Seconds{4e-6}},

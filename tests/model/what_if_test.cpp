@@ -12,11 +12,11 @@
 namespace p2plab::what_if_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 TEST(MachineChange, ScalesBothDirectionsAndLeavesTheRest) {
-  const auto machine = testing::full_mesh(3);
+  const auto machine = test::full_mesh(3);
   const auto slower = change_machine(machine, {.links = {{"gpu0", "gpu1", 0.5}}});
   ASSERT_TRUE(slower);
   for (std::size_t l = 0; l < machine.links().size(); ++l) {
@@ -24,18 +24,18 @@ TEST(MachineChange, ScalesBothDirectionsAndLeavesTheRest) {
     const bool changed = link.from.value + link.to.value == 1;
     EXPECT_EQ(link.bandwidth, GBps(changed ? 12.5 : 25));
   }
-  const auto program = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{1}}}), 1_MiB);
-  EXPECT_EQ(testing::makespan(slower->topology, program), one_us + at_rate(1 << 20, 12.5));
+  const auto program = test::lowered(machine, test::pairs(3, {{Rank{0}, Rank{1}}}), 1_MiB);
+  EXPECT_EQ(test::makespan(slower->topology, program), one_us + at_rate(1 << 20, 12.5));
   const auto gpu = change_machine(machine, {.gpus = {{"gpu2", 2}}});
   EXPECT_EQ(std::ranges::count(gpu->topology.links(), GBps(50), &Link::bandwidth), 4);
 }
 
 TEST(MachineChange, ALostLinkTakesItsRoutesWithIt) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   const auto lost = change_machine(machine, {.links = {{"gpu1", "gpu0", 0}}});
   ASSERT_TRUE(lost);
   EXPECT_TRUE(lost->topology.links().empty());
-  auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_KiB);
+  auto program = test::lowered(machine, test::pairs(2, {{Rank{0}, Rank{1}}}), 1_KiB);
   EXPECT_FALSE(simulate(lost->topology, *on_machine(program, *lost), {}));
   program.route_links = {LinkId{0}};
   program.route_offsets = {0, 1};
@@ -45,7 +45,7 @@ TEST(MachineChange, ALostLinkTakesItsRoutesWithIt) {
 }
 
 TEST(MachineChange, WrongNamesAndFactorsAreErrors) {
-  const auto machine = testing::line(3);
+  const auto machine = test::line(3);
   EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu9", 0.5}}}));
   EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu2", 0.5}}}));  // not linked
   EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu1", -1}}}));
@@ -58,8 +58,8 @@ const Sensitivity& find(const std::vector<Sensitivity>& all, const std::string& 
 }
 
 TEST(Sensitivity, OfACopyIsItsSharesOfTheTime) {
-  const auto machine = testing::full_mesh(2);
-  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
+  const auto machine = test::full_mesh(2);
+  const auto program = test::lowered(machine, test::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
   const Profile profile{.launch = Seconds{3e-6}};
   const auto all = sensitivities(machine, program, profile);
   ASSERT_TRUE(all);
@@ -76,8 +76,8 @@ TEST(Sensitivity, OfACopyIsItsSharesOfTheTime) {
 }
 
 TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
-  const auto machine = testing::one_switch(4);
-  const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
+  const auto machine = test::one_switch(4);
+  const auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
   const auto still = simulate_jitter(machine, program, {}, {.samples = 3});
   ASSERT_TRUE(still);
   EXPECT_EQ(still->p50, still->steady);
@@ -99,8 +99,8 @@ TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
 
 TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
   // Exponential with mean 2 us: the median is 2 us * ln 2, the 90 % point 2 us * ln 10; 20,000 draws know them to 3 %.
-  const auto machine = testing::full_mesh(2);
-  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
+  const auto machine = test::full_mesh(2);
+  const auto program = test::lowered(machine, test::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
   const Profile profile{};
   auto only_sender = simulate_jitter(machine, program, profile, {.straggler = Seconds{2e-6}, .samples = 20'000});
   ASSERT_TRUE(only_sender);
@@ -110,8 +110,8 @@ TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
 }
 
 TEST(Spread, ImpossibleOnesAreErrors) {
-  const auto machine = testing::full_mesh(2);
-  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
+  const auto machine = test::full_mesh(2);
+  const auto program = test::lowered(machine, test::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
   for (const auto& spread : {Spread{.link_jitter = -1}, Spread{.link_jitter = std::nan("")}, Spread{.straggler = Seconds{-1}},
                              Spread{.straggler_chance = 2}, Spread{.samples = 0}}) {
     EXPECT_FALSE(simulate_jitter(machine, program, {}, spread));

@@ -13,12 +13,12 @@
 #include "support/adversary/program_mutations.h"
 #include "support/adversary/slice_machine.h"
 
-namespace p2plab {
+namespace p2plab::adversary_test {
 namespace {
 
-using testing::HardCase;
-using testing::HardSchedules;
-using testing::SliceMachine;
+using test::HardCase;
+using test::HardSchedules;
+using test::SliceMachine;
 
 constexpr std::size_t small = 500;  // slices of a program whose pairs of slices are all compared
 
@@ -59,8 +59,8 @@ class Adversary : public ::testing::Test {
     return {};
   }
 
-  const std::vector<Topology> machines{testing::machine_for_hard_schedules(2), testing::machine_for_hard_schedules(3),
-                                       testing::machine_for_hard_schedules(4), testing::machine_for_hard_schedules(5)};
+  const std::vector<Topology> machines{test::machine_for_hard_schedules(2), test::machine_for_hard_schedules(3), test::machine_for_hard_schedules(4),
+                                       test::machine_for_hard_schedules(5)};
 };
 
 TEST_F(Adversary, ProgramsOfHardSchedulesAreProvedAndRightInEveryOrderTried) {
@@ -82,7 +82,7 @@ TEST_F(Adversary, TheLoweringThatForgotWhatASmallChunkLeavesIsFoundOut) {
   int refused = 0;
   for (std::uint64_t seed = 0; seed < wanted && !HasFailure(); ++seed) {
     auto made = lowered(seed);
-    testing::forget_what_is_covered(made.program, made.hard.schedule, made.proof);
+    test::forget_what_is_covered(made.program, made.hard.schedule, made.proof);
     const auto checked = check(made.machine, made.program);
     if (checked) {
       EXPECT_EQ(harm(made.program, 2, seed), "") << "seed " << seed << ", " << made.hard.name;
@@ -102,7 +102,7 @@ TEST_F(Adversary, DamagedProgramsAreRefusedOrHarmless) {
     int made = 0;
     int refused = 0;
   };
-  const auto& kinds = testing::program_mutations();
+  const auto& kinds = test::program_mutations();
   std::vector<Count> counts(kinds.size());
   const auto wanted = cases(1000);
   for (std::uint64_t seed = 0, made = 0; made < wanted && !HasFailure(); ++seed) {
@@ -131,4 +131,4 @@ TEST_F(Adversary, DamagedProgramsAreRefusedOrHarmless) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::adversary_test

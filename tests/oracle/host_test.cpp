@@ -11,7 +11,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::host_test {
 namespace {
 
 struct Case {
@@ -69,7 +69,7 @@ std::vector<Case> cases() {
 
 TEST_F(HostOracle, EveryPlannersProvedPlansGiveRightData) {
   for (const int n : {1, 2, 3, 5, 8}) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto& entry : planners.entries()) {
       const auto planner = entry.make();
       for (const auto kind : all_collective_kinds()) {
@@ -87,7 +87,7 @@ TEST_F(HostOracle, EveryPlannersProvedPlansGiveRightData) {
 }
 
 TEST_F(HostOracle, AMillionOddBytesInManySlices) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   for (const auto& entry : planners.entries()) {
     for (const bool in_place : {false, true}) {
       const Case c{{1000003, DataType::uint8, ReduceOp::sum}, {.blocks_per_lane = 4, .slice = Bytes{4096}}, in_place};
@@ -99,7 +99,7 @@ TEST_F(HostOracle, AMillionOddBytesInManySlices) {
 }
 
 TEST_F(HostOracle, UnevenSharesSilentMembersAndGroups) {
-  const auto machine = testing::one_switch(6);
+  const auto machine = test::one_switch(6);
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce, CollectiveKind::scatter}) {
     Collective collective{.kind = kind, .members = {Rank{4}, Rank{1}, Rank{2}}, .root = Rank{1}, .silent = {Rank{2}}};
     if (kind != CollectiveKind::all_reduce) collective.shares = {3, 0, 5};
@@ -136,7 +136,7 @@ struct Pushed {
 };
 
 Pushed pushed(std::int64_t elements) {
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   const auto planners = builtin_planners();
   const Payload payload{elements, DataType::float32, ReduceOp::sum};
   const PlanContext context{.payload = payload, .parameters = {{"mode", "push"}}};
@@ -188,4 +188,4 @@ TEST_F(HostOracle, RepeatsAreTimedWarmUpsAreNot) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::host_test

@@ -22,10 +22,10 @@
 #include "support/mutations.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::mutation_test {
 namespace {
 
-using testing::Mutator;
+using test::Mutator;
 
 struct Good {
   const Topology* machine = nullptr;
@@ -46,19 +46,19 @@ struct Count {
 
 // n GPUs on two switches: pairs have two ways, so plans name routes.
 Topology two_switches(int n) {
-  auto builder = testing::with_gpus("two switches", n);
+  auto builder = test::with_gpus("two switches", n);
   for (const std::string name : {"sw0", "sw1"}) {
     const auto hub = builder.add_node({.name = name, .kind = NodeKind::nvswitch});
     for (int i = 0; i < n; ++i) builder.add_duplex(NodeId{i}, hub, LinkKind::nvlink, GBps(100), Seconds{500e-9});
   }
-  return testing::built(std::move(builder));
+  return test::built(std::move(builder));
 }
 
 class Mutations : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const int n : {2, 3, 5, 8}) {
-      for (const auto& topology : {testing::one_switch(n), two_switches(n), testing::line(n), testing::full_mesh(n), testing::dgx1(n, true, false)})
+      for (const auto& topology : {test::one_switch(n), two_switches(n), test::line(n), test::full_mesh(n), test::dgx1(n, true, false)})
         machines.push_back(topology);
     }
     for (const auto& machine : machines) {
@@ -80,7 +80,7 @@ class Mutations : public ::testing::Test {
   }
 
   // A mutant of this kind of a schedule drawn at random.
-  std::pair<const Good*, testing::ScheduleEdit> draw(const Kind& kind, std::uint64_t seed) const {
+  std::pair<const Good*, test::ScheduleEdit> draw(const Kind& kind, std::uint64_t seed) const {
     std::mt19937_64 random(seed);
     for (int draws = 0;; ++draws) {
       expects(draws < 100'000);  // a kind that no schedule has a place for would be a bug of this test
@@ -93,7 +93,7 @@ class Mutations : public ::testing::Test {
   }
 
   // Is it rejected, by the builder or the verifier? What is not must give right data.
-  bool rejected(const Good& from, const testing::ScheduleEdit& mutant) {
+  bool rejected(const Good& from, const test::ScheduleEdit& mutant) {
     auto schedule = mutant.rebuilt();
     if (!schedule) return true;
     const auto& machine = *from.machine;
@@ -169,4 +169,4 @@ TEST_F(Mutations, EditsThatChangeNothingAreProvedAndGiveRightData) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::mutation_test

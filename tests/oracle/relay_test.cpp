@@ -9,7 +9,7 @@
 #include "p2plab/run/builtin_executors.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::relay_test {
 namespace {
 
 class Relay : public ::testing::TestWithParam<int> {
@@ -66,7 +66,7 @@ class Relay : public ::testing::TestWithParam<int> {
 
   const int n = GetParam();
   const Rank root{n / 2};
-  const Topology machine = testing::machine("nvlink-pairs:sockets=2,gpus=" + std::to_string(n));
+  const Topology machine = test::machine("nvlink-pairs:sockets=2,gpus=" + std::to_string(n));
   const Registry<Executor> executors = builtin_executors();
   const std::unique_ptr<Executor> executor = executors.find("host")->make();
   bool uses_host = true;
@@ -169,4 +169,4 @@ TEST_P(Relay, ProgramsCarryTheRoutesOfTheirSchedule) {
 INSTANTIATE_TEST_SUITE_P(Ranks, Relay, ::testing::Values(2, 3, 5, 8));
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::relay_test

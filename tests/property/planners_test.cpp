@@ -13,10 +13,10 @@
 #include "support/plans.h"
 #include "support/random_topology.h"
 
-namespace p2plab {
+namespace p2plab::planners_test {
 namespace {
 
-using testing::RandomTopology;
+using test::RandomTopology;
 
 struct Case {
   const Topology& topology;
@@ -68,7 +68,7 @@ int planners_that_prove(const Case& c, const Collective& collective) {
 class Ranks : public ::testing::TestWithParam<int> {};
 
 TEST_P(Ranks, EveryCollectiveIsServedByTwoPlannersOnASwitchAndInPlaceToo) {
-  const auto topology = testing::one_switch(GetParam());
+  const auto topology = test::one_switch(GetParam());
   const auto planners = builtin_planners();
   for (const auto kind : all_collective_kinds()) {
     for (const bool in_place : {false, true}) {
@@ -81,14 +81,14 @@ INSTANTIATE_TEST_SUITE_P(All, Ranks, ::testing::Values(1, 2, 3, 4, 5, 6, 7, 8, 9
 
 TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
   const auto planners = builtin_planners();
-  const std::vector<Topology> machines{testing::full_mesh(5),
-                                       testing::dgx1(8, true, true),
-                                       testing::dgx1(5, true, false),
-                                       testing::islands_over_pcie(3, 2),
-                                       testing::islands_over_pcie(2, 4),
-                                       testing::servers(2, 4),
-                                       testing::servers(3, 3),
-                                       testing::line(4)};
+  const std::vector<Topology> machines{test::full_mesh(5),
+                                       test::dgx1(8, true, true),
+                                       test::dgx1(5, true, false),
+                                       test::islands_over_pcie(3, 2),
+                                       test::islands_over_pcie(2, 4),
+                                       test::servers(2, 4),
+                                       test::servers(3, 3),
+                                       test::line(4)};
   for (const auto& topology : machines) {
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true}) planners_that_prove({topology, planners, in_place}, make_collective(kind, topology.ranks(), Rank{1}));
@@ -111,7 +111,7 @@ TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
 
 TEST(Planners, ProveSixtyFourRanks) {
   const auto planners = builtin_planners();
-  const auto topology = testing::servers(8, 8);
+  const auto topology = test::servers(8, 8);
   for (const auto kind : all_collective_kinds())
     EXPECT_GE(planners_that_prove({topology, planners, false}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
 }
@@ -139,7 +139,7 @@ TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
 
 TEST(Planners, RefuseParametersTheyDoNotKnow) {
   const auto planners = builtin_planners();
-  const auto topology = testing::one_switch(4);
+  const auto topology = test::one_switch(4);
   PlanContext context;
   context.parameters = {{"no_such_parameter", "1"}};
   for (const auto& entry : planners.entries()) {
@@ -151,7 +151,7 @@ TEST(Planners, RefuseParametersTheyDoNotKnow) {
 
 TEST(Planners, RefuseBrokenContractsAsInvalidInput) {
   const auto planners = builtin_planners();
-  const auto topology = testing::one_switch(4);
+  const auto topology = test::one_switch(4);
   PlanContext context;
   for (const auto& entry : planners.entries()) {
     const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, 4, Rank{7}), context);
@@ -212,4 +212,4 @@ TEST_P(RandomMachines, PlansVerifyOrAreUnsupported) {
 INSTANTIATE_TEST_SUITE_P(Shards, RandomMachines, ::testing::Range(0, 10));
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::planners_test

@@ -10,7 +10,7 @@
 
 #include "p2plab/machine/topology.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// All trees of a root by brute force: every station but the root takes one way in, from another station, through switches that only pass on.
 class AllTrees {
@@ -113,4 +113,4 @@ class AllTrees {
   std::vector<int> stations_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

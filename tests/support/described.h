@@ -15,7 +15,7 @@
 #include "p2plab/machine/topology_view.h"
 #include "p2plab/program/peer_access.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline Result<Imported> import_field(const std::string& name, const MachineAnswers& answers = {}) {
   const auto path = P2PLAB_SOURCE_DIR "/tests/data/field/" + name;
@@ -68,4 +68,4 @@ inline std::set<int> best_gpus(const Topology& topology, int count) {
   return gpus;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

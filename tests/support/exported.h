@@ -10,7 +10,7 @@
 #include "p2plab/program/builtin_exporters.h"
 #include "simulated.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// A plan with its machine and its program.
 struct Exportable {
@@ -65,4 +65,4 @@ inline std::vector<ExportedFile> exported(Exportable c, const std::string& forma
   return *std::move(files);
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -8,7 +8,7 @@
 
 #include "p2plab/program/program.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 struct Flow {
   int from = 0;
@@ -43,4 +43,4 @@ inline std::vector<Flow> random_flows(std::mt19937_64& random, int ranks, int co
   return flows;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -12,7 +12,7 @@
 #include "p2plab/schedule/verify.h"
 #include "schedule_edit.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline void expect_same_steps(const Schedule& folded, const Schedule& listed) {
   ASSERT_EQ(folded.step_count(), listed.step_count());
@@ -83,4 +83,4 @@ inline void expect_as_listed(const Topology& machine, const Schedule& folded, co
   expect_same_steps(again->plan.schedule, *listed);
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -5,7 +5,7 @@
 #include "p2plab/bounds/bounds.h"
 #include "simulated.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline Topology without_latencies(const Topology& machine) {
   Topology::Builder builder(machine.name());
@@ -27,4 +27,4 @@ inline double time_over_bound(const Topology& machine, const Schedule& schedule,
   return to_seconds(makespan(bare, program, profile)).count() / lower_bound(*best, program.payload).count();
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

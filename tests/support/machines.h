@@ -8,7 +8,7 @@
 
 #include "p2plab/machine/topology.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline Topology built(Topology::Builder builder) {
   auto topology = std::move(builder).build();
@@ -112,4 +112,4 @@ inline Topology servers(int count, int size) {
   return built(std::move(builder));
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

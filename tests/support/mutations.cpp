@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -205,4 +205,4 @@ Mutator::Mutant Mutator::executor_changed(bool in_reach) {
   return edit_;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -10,7 +10,7 @@
 #include "replay.h"
 #include "schedule_edit.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// A proved schedule and the machine that it was made for; the routes and the schedule outlive it.
 struct Proved {
@@ -85,4 +85,4 @@ class Mutator {
   std::mt19937_64 random_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -11,7 +11,7 @@
 #include "p2plab/machine/topology_io.h"
 #include "reference_files.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline std::filesystem::path reference_optima() { return reference_collection() / "optima"; }
 
@@ -58,4 +58,4 @@ inline std::vector<Optimum> optima() {
   return rows;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -5,7 +5,7 @@
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/schedule/verify.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// The plan of a built-in planner; a plan that does not verify becomes the verifier's error.
 inline Result<Plan> plan_on(const Topology& topology, const std::string& planner, const Collective& collective, const Parameters& parameters = {},
@@ -25,4 +25,4 @@ inline Result<Plan> plan_on(const Topology& topology, const std::string& planner
   return plan_on(topology, planner, make_collective(kind, topology.ranks()), parameters);
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

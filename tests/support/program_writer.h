@@ -8,7 +8,7 @@
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/layout.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// Writes lanes one after another. Whoever is waited for signals.
 class ProgramWriter {
@@ -62,4 +62,4 @@ inline Operand out(int rank, std::int64_t offset = 0) { return {Rank{rank}, Buff
 inline Operand slot(int rank, std::int64_t offset = 0) { return {Rank{rank}, Buffer::scratch, default_route, offset}; }
 inline Wait on(int lane, int instruction) { return {LaneId{lane}, instruction}; }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -8,7 +8,7 @@
 
 #include "p2plab/machine/topology.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// Makes one machine; the same seed gives the same machine.
 class RandomTopology {
@@ -93,4 +93,4 @@ class RandomTopology {
   std::vector<LinkId> links_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

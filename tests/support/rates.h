@@ -7,7 +7,7 @@
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// Of the route between two ranks.
 inline Bandwidth capacity(const Topology& topology, int from, int to) {
@@ -24,4 +24,4 @@ inline Bandwidth rate(const Topology& topology, const std::string& from, const s
   return sum;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

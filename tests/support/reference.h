@@ -15,7 +15,7 @@
 #include "p2plab/machine/presets.h"
 #include "reference_files.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// The topology that a preset's line makes; the program ends with the error if it makes none.
 inline Topology machine(const std::string& text) {
@@ -53,4 +53,4 @@ inline std::optional<Topology> reference_graph(const std::filesystem::path& fold
   return topology ? std::optional{*std::move(topology)} : std::nullopt;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

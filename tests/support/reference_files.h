@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// The reference collection, which may be absent. The environment variable P2PLAB_REFERENCE names it where it does not lie beside the repository.
 inline std::filesystem::path reference_collection() {
@@ -28,4 +28,4 @@ inline std::vector<std::string> reference_files(const std::string& folder, const
   return files;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

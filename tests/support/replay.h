@@ -8,7 +8,7 @@
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/step_reader.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// A chunk and how often each rank's contribution is in it, a byte a rank; chunk -1: nothing yet.
 struct Held {
@@ -77,4 +77,4 @@ class Replay {
   std::size_t next_ = 0;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -6,7 +6,7 @@
 
 #include "p2plab/machine/topology.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline ::testing::AssertionResult same_topology(const Topology& a, const Topology& b) {
   const auto differs = [](const std::string& what) { return ::testing::AssertionFailure() << "they differ in " << what; };
@@ -35,4 +35,4 @@ inline ::testing::AssertionResult same_topology(const Topology& a, const Topolog
   return ::testing::AssertionSuccess();
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -6,7 +6,7 @@
 
 #include "p2plab/schedule/step_reader.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// A step that owns its lists. `routes` is empty or gives one per source, then one per destination.
 struct EditedStep {
@@ -51,4 +51,4 @@ struct ScheduleEdit {
   }
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

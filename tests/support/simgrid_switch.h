@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// One for the whole process: SimGrid has one engine a process, and its settings cannot be made twice.
 class SimGridSwitch {
@@ -44,4 +44,4 @@ class SimGridSwitch {
   std::vector<simgrid::s4u::Host*> hosts_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

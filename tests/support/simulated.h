@@ -12,7 +12,7 @@
 #include "p2plab/simulator/simulate.h"
 #include "plans.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 inline Program lowered(const Topology& machine, const Schedule& schedule, Bytes size, const Tuning& tuning = {}) {
   const auto proof = verify(machine, schedule);
@@ -89,4 +89,4 @@ inline SimTime at_rate(std::int64_t bytes, double gbps) { return transfer_time(B
 
 inline constexpr SimTime one_us{1'000'000};
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -11,7 +11,7 @@
 #include "p2plab/machine/topology.h"
 #include "p2plab/machine/topology_view.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 struct WrittenAs {
   Bandwidth link = GBps(25);
@@ -166,4 +166,4 @@ inline MachineFacts facts_of(const Topology& machine, const WrittenAs& as, const
   return facts;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -12,23 +12,23 @@
 namespace p2plab::calls_in_a_row_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 const Profile by_packets{.packet_start = Seconds{5e-7}, .packet_item = Seconds{1e-8}, .packet_tail = Seconds{1e-7}};
 constexpr SimTime start{500'000};
 constexpr SimTime operand{10'000};
 
 SimResult in_a_row(const Topology& machine, const Program& program, const Profile& profile = by_packets) {
-  return testing::simulated(machine, program, profile, {.in_a_row = true});
+  return test::simulated(machine, program, profile, {.in_a_row = true});
 }
 
 // The root stores a warp of packets, 32 of 16 bytes on the wire; the reader stores a token of one packet before it polls. Of two calls that follow
 // each other one goes by the data's way, one by the token's.
 TEST(CallsInARow, OfABroadcastTakeTheMeanOfTheDataAndTheTokensWay) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   for (const auto protocol : {Protocol::ll, Protocol::ll128}) {
-    const auto program = testing::planned(machine, "one_shot", CollectiveKind::broadcast, Bytes{240}, {{"mode", "push"}}, {.protocol = protocol});
+    const auto program = test::planned(machine, "one_shot", CollectiveKind::broadcast, Bytes{240}, {{"mode", "push"}}, {.protocol = protocol});
     const auto result = in_a_row(machine, program);
     ASSERT_EQ(result.rank_free.size(), 2U);
     EXPECT_LT(result.rank_free[0], result.makespan) << "the root does not wait for its data to arrive";
@@ -40,10 +40,10 @@ TEST(CallsInARow, OfABroadcastTakeTheMeanOfTheDataAndTheTokensWay) {
 
 // One more microsecond of data on the wire is half a microsecond in each of many calls, until the link is all that counts.
 TEST(CallsInARow, HideHalfOfTheTimeOnTheWire) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   const auto period = [&](std::int64_t bytes) {
     return in_a_row(machine,
-                    testing::planned(machine, "one_shot", CollectiveKind::broadcast, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::ll}),
+                    test::planned(machine, "one_shot", CollectiveKind::broadcast, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::ll}),
                     Profile{.packet_start = Seconds{5e-7}})
         .period;
   };
@@ -56,10 +56,10 @@ TEST(CallsInARow, HideHalfOfTheTimeOnTheWire) {
 // Where every rank hears from those it writes to nobody is ahead: a call takes what it takes alone.
 TEST(CallsInARow, TakeWhatTheyTakeAloneWhereAllWaitForEachOther) {
   for (const int n : {1, 2, 3, 5, 8}) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto* planner : {"ring", "one_shot", "two_shot"}) {
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather}) {
-        const auto program = testing::planned(machine, planner, kind, Bytes{n * 1024}, {}, {.protocol = Protocol::ll});
+        const auto program = test::planned(machine, planner, kind, Bytes{n * 1024}, {}, {.protocol = Protocol::ll});
         const auto result = in_a_row(machine, program);
         EXPECT_EQ(result.period, result.makespan) << planner << ' ' << n;
       }
@@ -70,17 +70,17 @@ TEST(CallsInARow, TakeWhatTheyTakeAloneWhereAllWaitForEachOther) {
 TEST(CallsInARow, TakeNoLongerThanAloneAndNoLessThanTheBusiestLink) {
   int shorter = 0;
   for (const int n : {2, 3, 5, 8, 16}) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto* planner : {"ring", "tree", "one_shot", "two_shot", "forest"}) {
       for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce, CollectiveKind::gather, CollectiveKind::scatter}) {
-        const auto plan = testing::plan_on(machine, planner, kind);
+        const auto plan = test::plan_on(machine, planner, kind);
         if (!plan) continue;
         for (const auto bytes : {Bytes{512}, 64_KiB, 2_MiB}) {
-          const auto program = testing::lowered(machine, plan->schedule, bytes, {.protocol = Protocol::ll});
+          const auto program = test::lowered(machine, plan->schedule, bytes, {.protocol = Protocol::ll});
           const auto result = in_a_row(machine, program);
           EXPECT_LE(result.period, result.makespan) << planner << ' ' << to_string(kind) << ' ' << n << ' ' << bytes.count();
           EXPECT_GE(result.period, result.busiest) << planner << ' ' << to_string(kind) << ' ' << n << ' ' << bytes.count();
-          EXPECT_EQ(result.makespan, testing::makespan(machine, program, by_packets));
+          EXPECT_EQ(result.makespan, test::makespan(machine, program, by_packets));
           shorter += result.period < result.makespan ? 1 : 0;
         }
       }
@@ -91,35 +91,35 @@ TEST(CallsInARow, TakeNoLongerThanAloneAndNoLessThanTheBusiestLink) {
 
 // What is not worth playing may still be fast in a row: of two ranks only half of what bounds a call alone bounds one of many.
 TEST(CallsInARow, AreNotGivenUpForWhatBoundsACallAlone) {
-  const auto machine = testing::full_mesh(2);
-  const auto program = testing::planned(machine, "one_shot", CollectiveKind::broadcast, 4_KiB, {{"mode", "push"}}, {.protocol = Protocol::ll});
+  const auto machine = test::full_mesh(2);
+  const auto program = test::planned(machine, "one_shot", CollectiveKind::broadcast, 4_KiB, {{"mode", "push"}}, {.protocol = Protocol::ll});
   const auto all = in_a_row(machine, program);
   ASSERT_LT(all.period, all.bound);
-  const auto limited = testing::simulated(machine, program, by_packets, {.useful = all.period, .in_a_row = true});
+  const auto limited = test::simulated(machine, program, by_packets, {.useful = all.period, .in_a_row = true});
   EXPECT_TRUE(limited.played);
   EXPECT_EQ(limited.period, all.period);
-  EXPECT_FALSE(testing::simulated(machine, program, by_packets, {.useful = all.bound / 2 - SimTime{1}, .in_a_row = true}).played);
+  EXPECT_FALSE(test::simulated(machine, program, by_packets, {.useful = all.bound / 2 - SimTime{1}, .in_a_row = true}).played);
 }
 
 // Along a chain of eight the root is seven calls ahead of the last.
 TEST(CallsInARow, AlongAChainAreNotGivenUpForHalfOfItsBound) {
-  const auto machine = testing::one_switch(8);
-  const auto program = testing::planned(machine, "ring", CollectiveKind::broadcast, 4_KiB, {}, {.protocol = Protocol::ll});
+  const auto machine = test::one_switch(8);
+  const auto program = test::planned(machine, "ring", CollectiveKind::broadcast, 4_KiB, {}, {.protocol = Protocol::ll});
   const auto all = in_a_row(machine, program);
   ASSERT_LT(2 * all.period, all.bound);
-  const auto limited = testing::simulated(machine, program, by_packets, {.useful = all.period, .in_a_row = true});
+  const auto limited = test::simulated(machine, program, by_packets, {.useful = all.period, .in_a_row = true});
   EXPECT_TRUE(limited.played);
   EXPECT_EQ(limited.period, all.period);
-  EXPECT_FALSE(testing::simulated(machine, program, by_packets, {.useful = all.bound / 8 - SimTime{1}, .in_a_row = true}).played);
+  EXPECT_FALSE(test::simulated(machine, program, by_packets, {.useful = all.bound / 8 - SimTime{1}, .in_a_row = true}).played);
 }
 
 TEST(CallsInARow, ByLl128StartLaterByItsOwnNumber) {
-  const auto machine = testing::full_mesh(2);
+  const auto machine = test::full_mesh(2);
   auto profile = by_packets;
   profile.ll128_start = Seconds{3e-7};
   for (const auto protocol : {Protocol::ll, Protocol::ll128}) {
-    const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_gather, 4_KiB, {}, {.protocol = protocol});
-    EXPECT_EQ(testing::makespan(machine, program, profile) - testing::makespan(machine, program, by_packets),
+    const auto program = test::planned(machine, "one_shot", CollectiveKind::all_gather, 4_KiB, {}, {.protocol = protocol});
+    EXPECT_EQ(test::makespan(machine, program, profile) - test::makespan(machine, program, by_packets),
               SimTime{protocol == Protocol::ll128 ? 300'000 : 0});
   }
 }
@@ -133,7 +133,7 @@ TEST(CallsInARow, OfBroadcastsArePredictedAsTwoH200sMeasuredThem) {
   double worst = 0;
   for (std::size_t i = 0; i < measured.size(); ++i) {
     const Payload payload{.elements = std::int64_t{512} << i, .type = DataType::bfloat16};
-    const auto plan = testing::plan_on(machine, "ring", make_collective(CollectiveKind::broadcast, 2), {}, {.payload = payload});
+    const auto plan = test::plan_on(machine, "ring", make_collective(CollectiveKind::broadcast, 2), {}, {.payload = payload});
     const auto proof = *verify(machine, plan->schedule);
     const auto program = *lower(plan->schedule, proof, payload, {.protocol = payload.size() <= 64_KiB ? Protocol::ll : Protocol::ll128});
     const auto error = std::abs(microseconds(to_seconds(in_a_row(machine, program, profile).period)) / measured[i] - 1);

@@ -10,7 +10,7 @@
 namespace p2plab::links_test {
 namespace {
 
-using testing::at_rate;
+using test::at_rate;
 using Pairs = std::vector<std::pair<Rank, Rank>>;
 
 Topology machine(const std::string& text) {
@@ -55,8 +55,8 @@ SimResult played(const Topology& machine, const Pairs& pairs, How how) {
     }
   }
   const Tuning tuning{.slice = 64_KiB, .protocol = how == How::staged_by_engines ? Protocol::copy : Protocol::simple};
-  const auto program = testing::lowered(machine, *std::move(steps).build(), 16_MiB, tuning);
-  return testing::simulated(machine, program, {}, {.steps = true});
+  const auto program = test::lowered(machine, *std::move(steps).build(), 16_MiB, tuning);
+  return test::simulated(machine, program, {}, {.steps = true});
 }
 
 // GB/s of all together.

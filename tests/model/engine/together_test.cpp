@@ -12,8 +12,8 @@
 namespace p2plab::together_test {
 namespace {
 
-using testing::at_rate;
-using testing::one_us;
+using test::at_rate;
+using test::one_us;
 
 TogetherResult together(const Topology& machine, std::vector<const Program*> programs, const Profile& profile = {}) {
   auto result = simulate_together(machine, programs, profile);
@@ -23,7 +23,7 @@ TogetherResult together(const Topology& machine, std::vector<const Program*> pro
 
 // Senders a and b reach receivers over one bus of 10 GB/s.
 Topology bus() {
-  auto builder = testing::with_gpus("bus", 4);
+  auto builder = test::with_gpus("bus", 4);
   const auto a = builder.add_node({.name = "a", .kind = NodeKind::pcie_switch});
   const auto b = builder.add_node({.name = "b", .kind = NodeKind::pcie_switch});
   builder.add_duplex(a, b, LinkKind::pcie, GBps(10), Seconds{1e-6});
@@ -31,13 +31,13 @@ Topology bus() {
     builder.add_duplex(NodeId{i}, a, LinkKind::pcie, GBps(10), Seconds{1e-6});
     builder.add_duplex(NodeId{2 + i}, b, LinkKind::pcie, GBps(10), Seconds{1e-6});
   }
-  return testing::built(std::move(builder));
+  return test::built(std::move(builder));
 }
 
 TEST(Together, TwoProgramsShareALinkInTurn) {
   const auto machine = bus();
-  const auto first = testing::lowered(machine, testing::pairs(4, {{Rank{0}, Rank{2}}}), 1_MiB, {.slice = 64_KiB});
-  const auto second = testing::lowered(machine, testing::pairs(4, {{Rank{1}, Rank{3}}}), 1_MiB, {.slice = 64_KiB});
+  const auto first = test::lowered(machine, test::pairs(4, {{Rank{0}, Rank{2}}}), 1_MiB, {.slice = 64_KiB});
+  const auto second = test::lowered(machine, test::pairs(4, {{Rank{1}, Rank{3}}}), 1_MiB, {.slice = 64_KiB});
   const auto both = together(machine, {&first, &second});
   EXPECT_EQ(both.makespan, 3 * one_us + 2 * at_rate(1 << 20, 10));
   // They are served slice by slice, so the other one ends a slice before.
@@ -46,8 +46,8 @@ TEST(Together, TwoProgramsShareALinkInTurn) {
 
 TEST(Together, AShortProgramBesideALongOneWaitsForItsTurnsOnly) {
   const auto machine = bus();
-  const auto large = testing::lowered(machine, testing::pairs(4, {{Rank{0}, Rank{2}}}), 16_MiB, {.slice = 64_KiB});
-  const auto small = testing::lowered(machine, testing::pairs(4, {{Rank{1}, Rank{3}}}), 64_KiB, {.slice = 16_KiB});
+  const auto large = test::lowered(machine, test::pairs(4, {{Rank{0}, Rank{2}}}), 16_MiB, {.slice = 64_KiB});
+  const auto small = test::lowered(machine, test::pairs(4, {{Rank{1}, Rank{3}}}), 64_KiB, {.slice = 16_KiB});
   const auto both = together(machine, {&large, &small});
   EXPECT_EQ(both.makespan, 3 * one_us + at_rate(16 << 20, 10) + at_rate(64 << 10, 10));
   EXPECT_LE(both.finish[1], 3 * one_us + at_rate(64 << 10, 10) + 5 * at_rate(64 << 10, 10));
@@ -60,8 +60,8 @@ TEST(Together, ProgramsThatShareNothingTakeWhatTheyTakeAlone) {
   for (const auto* planner : {"one_shot", "two_shot", "ring", "tree"}) {
     for (const auto& tuning :
          {Tuning{.blocks_per_lane = 3, .slice = 10_KiB}, Tuning{.protocol = Protocol::ll}, Tuning{.protocol = Protocol::lamport}}) {
-      const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, 100_KiB, {}, tuning);
-      const auto alone = testing::simulated(machine, program, profile);
+      const auto program = test::planned(machine, planner, CollectiveKind::all_reduce, 100_KiB, {}, tuning);
+      const auto alone = test::simulated(machine, program, profile);
       const auto joined = together(machine, {&program}, profile);
       EXPECT_EQ(joined.makespan, alone.makespan) << planner;
       EXPECT_EQ(joined.bound, alone.bound) << planner;
@@ -73,7 +73,7 @@ TEST(Together, ProgramsThatShareNothingTakeWhatTheyTakeAlone) {
 
 TEST(Together, WhatIsWrongIsAnError) {
   const auto machine = bus();
-  auto program = testing::lowered(machine, testing::pairs(4, {{Rank{0}, Rank{2}}}), 1_MiB, {.slice = 64_KiB});
+  auto program = test::lowered(machine, test::pairs(4, {{Rank{0}, Rank{2}}}), 1_MiB, {.slice = 64_KiB});
   program.tuning.protocol = Protocol::copy;
   const std::array programs{static_cast<const Program*>(&program)};
   const auto refused = simulate_together(machine, programs, {});

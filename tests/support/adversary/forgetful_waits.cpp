@@ -7,7 +7,7 @@
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/step_reader.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -65,4 +65,4 @@ void forget_what_is_covered(Program& program, const Schedule& schedule, const Pr
   }
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

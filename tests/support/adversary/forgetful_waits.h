@@ -5,9 +5,9 @@
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/verify.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// Gives a program, lowered from a proved schedule, the waits that version 0.1.0 gave it (those that follow from others included).
 void forget_what_is_covered(Program& program, const Schedule& schedule, const Proof& proof);
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

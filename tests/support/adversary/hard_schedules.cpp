@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -209,4 +209,4 @@ void HardSchedules::finish(Schedule::Builder& builder, int chunk) {
   }
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -14,7 +14,7 @@
 #include "p2plab/schedule/payload.h"
 #include "p2plab/schedule/schedule.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// A schedule and how it is to be lowered.
 struct HardCase {
@@ -79,4 +79,4 @@ class HardSchedules {
 /// A machine for them: GPUs on a switch, all on one host.
 Topology machine_for_hard_schedules(int ranks);
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -140,4 +140,4 @@ const std::array<ProgramMutation, 10>& program_mutations() {
   return all;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -9,7 +9,7 @@
 
 #include "p2plab/program/program.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// One kind of damage; none if the program has no place for it.
 struct ProgramMutation {
@@ -20,4 +20,4 @@ struct ProgramMutation {
 /// A wait dropped, a wait moved, a byte range shifted, the slices changed, and others.
 const std::array<ProgramMutation, 10>& program_mutations();
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -4,7 +4,7 @@
 
 #include "support/adversary/slice_machine.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -108,4 +108,4 @@ std::string SliceMachine::race() const {
   return {};
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -204,4 +204,4 @@ std::string SliceMachine::wrong_output() const {
   return {};
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -11,7 +11,7 @@
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/layout.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// One small program. It must be consistent, byte ranges included.
 class SliceMachine {
@@ -79,4 +79,4 @@ class SliceMachine {
   std::vector<ThreadBlock> blocks_;  // by lane, then part
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

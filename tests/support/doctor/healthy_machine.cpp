@@ -10,7 +10,7 @@
 #include "p2plab/run/readings.h"
 #include "support/doctor/machine_maker.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -144,4 +144,4 @@ void lose_reading(MachineFacts& facts, const std::string& subject, std::string_v
   std::ranges::find_if(facts.readings, [&](const Reading& one) { return one.subject == subject && one.what == what; })->missing = why;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -9,7 +9,7 @@
 
 #include "p2plab/machine/machine_facts.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// "h200_vm", "hgx_h100", "hgx_a100", "l40s_sockets", "pro6000_switches", "rtx4090", "rtx3090_bridge", "dgx1_v100", "a6000_slots", "one_gpu".
 std::vector<std::string> healthy_kinds();
@@ -23,4 +23,4 @@ void set_reading(MachineFacts& facts, const std::string& subject, std::string_vi
 /// The reading as if it could not be taken.
 void lose_reading(MachineFacts& facts, const std::string& subject, std::string_view what, const std::string& why);
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -14,7 +14,7 @@
 #include "p2plab/run/readings.h"
 #include "support/doctor/healthy_machine.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// What of a GPU model shows in facts.
 struct MadeGpu {
@@ -185,4 +185,4 @@ class MachineMaker {
   bool no_iommu_ = likely(50);
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

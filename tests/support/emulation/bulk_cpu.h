@@ -10,7 +10,7 @@
 #include "device/bulk.h"
 #include "support/emulation/cpu_machine.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 struct BulkCpu : Cpu {
   struct Load {
@@ -104,4 +104,4 @@ struct BulkCpu : Cpu {
   }
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -11,7 +11,7 @@
 #include "device/slice.h"
 #include "lowered/kernel_args.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// The Machine that the interpreters ask for, with atomics in place of PTX. Blocks have one thread.
 struct Cpu {
@@ -138,4 +138,4 @@ void run_blocks(std::vector<std::thread>& threads, std::uint32_t blocks, Body bo
   }
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

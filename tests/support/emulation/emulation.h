@@ -17,7 +17,7 @@
 #include "support/emulation/bulk_cpu.h"
 #include "support/emulation/vector_tables.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 // Memory of all ranks for one program, and calls of it. Values are small whole numbers, exact in any type and order.
 class Emulation {
@@ -62,7 +62,7 @@ class Emulation {
     launch_ = [this, blocks, kernel](std::vector<std::thread>& threads, std::size_t r) {
       const VectorTables tables{&linked_packets_[r]};
       const auto call = packet_calls_[r];
-      testing::run_blocks(threads, blocks, [=] { kernel(tables, call, r); });
+      test::run_blocks(threads, blocks, [=] { kernel(tables, call, r); });
     };
   }
   std::uint64_t output(std::size_t rank) const { return addresses_[rank].buffers[1]; }
@@ -72,8 +72,8 @@ class Emulation {
   void prepare_fixed(std::uint32_t blocks, std::uint32_t batch = 1) {
     link<Wire>(blocks, batch, args::most_packet_width);
     launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
-      testing::run_blocks(threads, blocks,
-                          [=, tables = fixed_tables<Shape>(r), call = packet_calls_[r]] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
+      test::run_blocks(threads, blocks,
+                       [=, tables = fixed_tables<Shape>(r), call = packet_calls_[r]] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
     };
   }
   template <class Shape>
@@ -145,7 +145,7 @@ class Emulation {
     const bool shifts = !is_aligned();
     launch_ = [this, bulk, shifts](std::vector<std::thread>& threads, std::size_t r) {
       const auto call = linked_slices_[r].call;
-      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.blocks_per_lane, [=] {
+      test::run_blocks(threads, std::max(call.lane_count, 1U) * call.blocks_per_lane, [=] {
         if (bulk) return device::run_bulk_slices<BulkCpu, Steps>(Combine{}, call, 0);
         shifts ? device::run_slices<Cpu, true, Steps>(Combine{}, call) : device::run_slices<Cpu, false, Steps>(Combine{}, call);
       });
@@ -280,4 +280,4 @@ class Emulation {
   std::function<void(std::vector<std::thread>&, std::size_t)> launch_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -4,7 +4,7 @@
 
 #include "device/fixed_tables.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 // clang-format off
 struct Shape {
@@ -56,4 +56,4 @@ struct OnceShape : Shape {
   static constexpr bool once = true;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -17,7 +17,7 @@
 #include "p2plab/run/communicator.h"
 #include "p2plab/schedule/verify.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// What is called: half numbers, summed.
 struct CallCase {
@@ -164,4 +164,4 @@ class FreshCalls {
   std::vector<std::jthread> threads_;  // joined before what they use goes
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

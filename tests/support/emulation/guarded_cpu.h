@@ -10,7 +10,7 @@
 
 #include "support/emulation/cpu_machine.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// What a move may read and write, and what it has done.
 struct Guard {
@@ -92,4 +92,4 @@ struct GuardedCpu : Cpu {
   }
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

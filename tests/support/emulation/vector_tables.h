@@ -4,7 +4,7 @@
 
 #include "lowered/linked_packets.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 struct VectorTables {
   static constexpr int width = args::packet_width;
@@ -29,4 +29,4 @@ struct NotingTables : VectorTables {
   static constexpr bool steps = true;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -5,7 +5,7 @@
 #include "support/emulation/cpu_machine.h"
 #include "support/explore/explorer.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// `Piece`: bytes of a packet that become visible at once, at an address that is a multiple of them. `Fences`: false leaves them out, for tests of
 /// the test.
@@ -63,4 +63,4 @@ struct ExploredMachine : Cpu {
   static std::uint64_t now() { return 0; }
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

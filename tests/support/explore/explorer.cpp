@@ -6,7 +6,7 @@
 #include <random>
 #include <utility>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 namespace {
 
@@ -291,4 +291,4 @@ Explorer::Report Explorer::random_orders(std::size_t runs, std::uint64_t seed) {
   return report;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 class Explorer {
  public:
@@ -109,4 +109,4 @@ class Explorer {
   bool learned_ = false;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -16,7 +16,7 @@
 
 #include "p2plab/program/exporter.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 using Traffic = std::map<std::pair<int, int>, std::multiset<std::int64_t>>;  // from, to: sizes of messages
 
@@ -199,4 +199,4 @@ inline Ops read_chakra(const std::vector<ExportedFile>& files) {
   return all;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -13,7 +13,7 @@
 
 #include "p2plab/base/result.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 struct MscclReader {
   int steps = 256;
@@ -226,4 +226,4 @@ class MscclRun {
   std::map<std::tuple<int, int, int>, std::vector<std::vector<Value>>> wires_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

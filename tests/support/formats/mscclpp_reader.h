@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// Why a plan is refused, or none.
 inline std::optional<std::string> mscclpp_refuses(const nlohmann::json& plan) {
@@ -163,4 +163,4 @@ class MscclppRun {
   std::vector<Gpu> gpus_;
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -15,7 +15,7 @@
 
 #include "nccl_tuner/interface.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// What NCCL ends with: the cheapest entry of its table, and the channels.
 struct TunerChoice {
@@ -140,4 +140,4 @@ class TunerFile {
   ~TunerFile() { unsetenv("P2PLAB_TUNER_FILE"); }
 };
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

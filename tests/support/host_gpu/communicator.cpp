@@ -108,11 +108,11 @@ class Operation::Body {
     test::enqueue(stream, [this, rank, buffers] {
       const auto number = ++calls_[rank.index()];
       const args::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
-      device::JournalMark<testing::Cpu> mark(journal);
+      device::JournalMark<test::Cpu> mark(journal);
       mark.begin(journal);
       mark.add_up(journal);
       const std::string failed = state() ? run(rank, buffers, number) : std::string{};
-      mark.end(journal, recorded_.steps ? device::StepNotes<testing::Cpu, true>::name_of(journal, static_cast<std::uint32_t>(number)) : journal.name);
+      mark.end(journal, recorded_.steps ? device::StepNotes<test::Cpu, true>::name_of(journal, static_cast<std::uint32_t>(number)) : journal.name);
       const std::lock_guard lock(mutex_);
       if (!failed.empty() && state_) state_ = Error{ErrorCode::device_failure, fmt::format("rank {} {}", rank.value, failed)};
     });
@@ -153,8 +153,8 @@ class Operation::Body {
       if (l == moved.lane.index()) lane = lanes;
       ++lanes;
     }
-    testing::Cpu::place() = {lane * parts + static_cast<std::uint32_t>(moved.part), lanes * parts};
-    device::StepNotes<testing::Cpu, true> notes(journal, number);
+    test::Cpu::place() = {lane * parts + static_cast<std::uint32_t>(moved.part), lanes * parts};
+    device::StepNotes<test::Cpu, true> notes(journal, number);
     { const auto noted = notes.note(moved.instruction); }
     notes.close();
   }

@@ -9,10 +9,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::direct_planners_test {
 namespace {
 
-using testing::plan_on;
+using test::plan_on;
 using enum CollectiveKind;
 
 struct Costs {
@@ -22,14 +22,14 @@ struct Costs {
 };
 
 Costs costs(int n, const std::string& planner, CollectiveKind kind, const Parameters& parameters = {}) {
-  const auto topology = testing::one_switch(n);
+  const auto topology = test::one_switch(n);
   const auto plan = plan_on(topology, planner, kind, parameters);
   if (!plan) return {};
   const auto loads = link_loads(topology, plan->schedule).per_link;
   return {rounds(plan->schedule), std::ranges::max(loads), std::ranges::min(loads)};
 }
 
-// On testing::one_switch GPU i has the links 2i to the switch and 2i + 1 from it.
+// On test::one_switch GPU i has the links 2i to the switch and 2i + 1 from it.
 double sent(const LinkLoads& loads, std::size_t gpu) { return loads.per_link[2 * gpu]; }
 double received(const LinkLoads& loads, std::size_t gpu) { return loads.per_link[2 * gpu + 1]; }
 
@@ -41,16 +41,16 @@ int log_up(int n) {
 
 // 6 * 5 pairs: the plan is not made where fewer steps are looked at.
 TEST(Planners, OfOneStepForEachPairSayEarlyThatTheyAreTooLong) {
-  const auto topology = testing::servers(2, 3);
+  const auto topology = test::servers(2, 3);
   PlanContext context;
   context.most_steps = 29;
   const auto collective = make_collective(CollectiveKind::all_reduce, 6);
   for (const auto* planner : {"bruck", "two_shot", "hierarchical", "forest"}) {
-    const auto plan = testing::plan_on(topology, planner, collective, {}, context);
+    const auto plan = test::plan_on(topology, planner, collective, {}, context);
     ASSERT_FALSE(plan) << planner;
     EXPECT_EQ(plan.error().message, std::string(planner) + " would take 30 steps or more, beyond the 29 that are looked at");
   }
-  EXPECT_TRUE(testing::plan_on(topology, "tree", collective, {}, context));
+  EXPECT_TRUE(test::plan_on(topology, "tree", collective, {}, context));
 }
 
 TEST(OneShot, AllReduceTakesOneRoundAndNMinusOnePayloadsEitherWay) {
@@ -65,14 +65,14 @@ TEST(OneShot, AllReduceTakesOneRoundAndNMinusOnePayloadsEitherWay) {
 }
 
 TEST(OneShot, PushesASingleGiversBlockStraightIntoTheOutputs) {
-  const auto plan = plan_on(testing::one_switch(5), "one_shot", all_gather, {{"mode", "push"}});
+  const auto plan = plan_on(test::one_switch(5), "one_shot", all_gather, {{"mode", "push"}});
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->schedule.step_count(), 5U);
   EXPECT_EQ(plan->schedule.slots(Rank{0}, Buffer::scratch), 0);
 }
 
 TEST(OneShot, SaysWhichPathIsMissing) {
-  const auto plan = plan_on(testing::line(3), "one_shot", all_reduce);
+  const auto plan = plan_on(test::line(3), "one_shot", all_reduce);
   ASSERT_FALSE(plan);
   EXPECT_EQ(describe(plan.error()),
             "error: one_shot sends from rank 0 to rank 2, but no path leads from gpu0 to gpu2 without passing another GPU\n"
@@ -101,7 +101,7 @@ TEST(TwoShot, HalvesTakeOneRound) {
 }
 
 TEST(TwoShot, BroadcastAndReduceMoveOnePayloadOverTheRootsPort) {
-  const auto topology = testing::one_switch(5);
+  const auto topology = test::one_switch(5);
   for (const auto kind : {broadcast, reduce}) {
     const auto plan = plan_on(topology, "two_shot", kind);
     ASSERT_TRUE(plan);
@@ -166,7 +166,7 @@ TEST(Pairwise, MovesEachBlockOnceInOneRoundOfIndependentSends) {
 }
 
 TEST(DirectPlanners, SilentMembersSendNothingAndStillReceive) {
-  const auto topology = testing::one_switch(4);
+  const auto topology = test::one_switch(4);
   auto collective = make_collective(all_reduce, 4);
   collective.silent = {Rank{1}, Rank{2}};
   const auto plan = plan_on(topology, "one_shot", collective, {{"mode", "push"}});
@@ -178,7 +178,7 @@ TEST(DirectPlanners, SilentMembersSendNothingAndStillReceive) {
 }
 
 TEST(DirectPlanners, UnevenSharesAreMovedAsTheyAre) {
-  const auto topology = testing::one_switch(3);
+  const auto topology = test::one_switch(3);
   auto collective = make_collective(all_gather, 3);
   collective.shares = {1, 2, 5};
   for (const auto* planner : {"bruck", "two_shot", "pairwise", "one_shot"}) {
@@ -191,4 +191,4 @@ TEST(DirectPlanners, UnevenSharesAreMovedAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::direct_planners_test

@@ -13,13 +13,13 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::exchange_test {
 namespace {
 
 Result<Plan> planned(const Topology& machine, const char* planner, const Collective& collective, std::size_t fold_from) {
   PlanContext context;
   context.fold_from = fold_from;
-  return testing::plan_on(machine, planner, collective, {}, context);
+  return test::plan_on(machine, planner, collective, {}, context);
 }
 Result<Plan> folded(const Topology& machine, const char* planner, const Collective& collective) { return planned(machine, planner, collective, 2); }
 Result<Plan> listed(const Topology& machine, const char* planner, const Collective& collective) {
@@ -60,7 +60,7 @@ TEST(FoldedExchange, IsTheProgramThatItsListGivesOn1To16RanksAServer) {
         const auto program = lowered(machine, plan->schedule);
         const auto same = lowered(machine, list->schedule);
         EXPECT_EQ(write_program({machine, program}), write_program({machine, same}));
-        if (plan->schedule.folding().folded()) testing::expect_as_listed(machine, plan->schedule, {1021});
+        if (plan->schedule.folding().folded()) test::expect_as_listed(machine, plan->schedule, {1021});
       }
     }
   }
@@ -73,10 +73,10 @@ TEST(FoldedExchange, OneShotGivesEachPairTheSameStep) {
     PlanContext context;
     context.fold_from = 2;
     const auto collective = make_collective(CollectiveKind::all_to_all, machine.ranks());
-    const auto plan = testing::plan_on(machine, "one_shot", collective, {{"mode", mode}}, context);
+    const auto plan = test::plan_on(machine, "one_shot", collective, {{"mode", mode}}, context);
     ASSERT_TRUE(plan) << describe(plan.error());
-    testing::expect_as_listed(machine, plan->schedule, {1021});
-    const auto list = testing::plan_on(machine, "one_shot", collective, {{"mode", mode}});
+    test::expect_as_listed(machine, plan->schedule, {1021});
+    const auto list = test::plan_on(machine, "one_shot", collective, {{"mode", mode}});
     EXPECT_FALSE(list->schedule.folding().folded());
     EXPECT_EQ(plan->schedule.step_count(), list->schedule.step_count());
     EXPECT_EQ(link_loads(machine, plan->schedule).per_link, link_loads(machine, list->schedule).per_link);
@@ -92,7 +92,7 @@ TEST(FoldedExchange, FlowSendsAlongTheSamePathsAsItsList) {
     const auto list = listed(machine, "flow", collective);
     ASSERT_TRUE(plan && list);
     ASSERT_TRUE(plan->schedule.folding().folded());
-    testing::expect_as_listed(machine, plan->schedule, {1021});
+    test::expect_as_listed(machine, plan->schedule, {1021});
     EXPECT_EQ(plan->schedule.step_count(), list->schedule.step_count());
     EXPECT_EQ(plan->reason, list->reason);
     const auto loads = link_loads(machine, plan->schedule).per_link;
@@ -136,8 +136,8 @@ TEST(FoldedExchange, NamesAPathThatAnotherRankLacks) {
 }
 
 TEST(HierarchicalExchange, TalksToItsIslandAndToThosePlacedLikeItself) {
-  const auto machine = testing::servers(3, 4);
-  const auto plan = testing::plan_on(machine, "hierarchical", CollectiveKind::all_to_all);
+  const auto machine = test::servers(3, 4);
+  const auto plan = test::plan_on(machine, "hierarchical", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_EQ(rounds(plan->schedule), 2);
   std::set<std::int32_t> peers;
@@ -153,14 +153,14 @@ TEST(HierarchicalExchange, TalksToItsIslandAndToThosePlacedLikeItself) {
 }
 
 TEST(HierarchicalExchange, RefusesRings) {
-  const auto machine = testing::servers(3, 4);
+  const auto machine = test::servers(3, 4);
   for (const auto* where : {"inside", "across"}) {
-    const auto plan = testing::plan_on(machine, "hierarchical", CollectiveKind::all_to_all, {{where, "ring"}});
+    const auto plan = test::plan_on(machine, "hierarchical", CollectiveKind::all_to_all, {{where, "ring"}});
     ASSERT_FALSE(plan) << where;
     EXPECT_EQ(plan.error().code, ErrorCode::unsupported);
-    EXPECT_TRUE(testing::plan_on(machine, "hierarchical", CollectiveKind::all_to_all, {{where, "direct"}}));
+    EXPECT_TRUE(test::plan_on(machine, "hierarchical", CollectiveKind::all_to_all, {{where, "direct"}}));
   }
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::exchange_test

@@ -6,10 +6,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::hierarchical_test {
 namespace {
 
-using testing::plan_on;
+using test::plan_on;
 
 // Payloads over the busiest GPU's PCIe port, in the busier direction.
 double port_load(const Topology& topology, const Plan& plan) {
@@ -27,12 +27,12 @@ double saving(const Topology& topology) {
   return flat && islands ? port_load(topology, *flat) / port_load(topology, *islands) : 0;
 }
 
-TEST(Hierarchical, MovesThreeTimesFewerBytesOverThePortThanARingOnTwoPairs) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(2, 2)), 3.0); }
-TEST(Hierarchical, MovesSevenThirdsTimesFewerBytesOnFourPairs) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(4, 2)), 7.0 / 3); }
-TEST(Hierarchical, MovesSevenTimesFewerBytesOnTwoQuads) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(2, 4)), 7.0); }
+TEST(Hierarchical, MovesThreeTimesFewerBytesOverThePortThanARingOnTwoPairs) { EXPECT_DOUBLE_EQ(saving(test::islands_over_pcie(2, 2)), 3.0); }
+TEST(Hierarchical, MovesSevenThirdsTimesFewerBytesOnFourPairs) { EXPECT_DOUBLE_EQ(saving(test::islands_over_pcie(4, 2)), 7.0 / 3); }
+TEST(Hierarchical, MovesSevenTimesFewerBytesOnTwoQuads) { EXPECT_DOUBLE_EQ(saving(test::islands_over_pcie(2, 4)), 7.0); }
 
 TEST(Hierarchical, TakesTwoRoundsPerLevelWithDirectExchanges) {
-  const auto topology = testing::servers(4, 4);
+  const auto topology = test::servers(4, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"inside", "direct"}, {"across", "direct"}});
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 4);
@@ -42,14 +42,14 @@ TEST(Hierarchical, TakesTwoRoundsPerLevelWithDirectExchanges) {
 }
 
 TEST(Hierarchical, WithRingsTakesTheRoundsOfBothRings) {
-  const auto plan = plan_on(testing::servers(3, 4), "hierarchical", CollectiveKind::all_reduce, {{"inside", "ring"}, {"across", "ring"}});
+  const auto plan = plan_on(test::servers(3, 4), "hierarchical", CollectiveKind::all_reduce, {{"inside", "ring"}, {"across", "ring"}});
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 2 * 3 + 2 * 2);
 }
 
 // Two ranks of an island read, add and send on in one step: a round less, the same bytes, a thread block for each peer and island.
 TEST(Hierarchical, ReadingInsideTakesARoundLessAndTheSameBytes) {
-  const auto topology = testing::servers(4, 4);
+  const auto topology = test::servers(4, 4);
   for (const std::size_t fold_from : {std::size_t{1000}, std::size_t{2}}) {
     PlanContext context;
     context.fold_from = fold_from;
@@ -65,7 +65,7 @@ TEST(Hierarchical, ReadingInsideTakesARoundLessAndTheSameBytes) {
 }
 
 TEST(Hierarchical, ReadingInsideServesUnevenIslandsSomeMembersAndSilentOnes) {
-  const auto topology = testing::servers(3, 3);
+  const auto topology = test::servers(3, 3);
   Collective collective{.kind = CollectiveKind::all_reduce, .members = {Rank{8}, Rank{0}, Rank{1}, Rank{4}, Rank{5}, Rank{3}, Rank{7}}};
   EXPECT_TRUE(plan_on(topology, "hierarchical", collective, {{"inside", "read"}}));
   collective.silent = {Rank{4}, Rank{8}};
@@ -73,16 +73,16 @@ TEST(Hierarchical, ReadingInsideServesUnevenIslandsSomeMembersAndSilentOnes) {
 }
 
 TEST(Hierarchical, SaysWhatReadingInsideIsFor) {
-  const auto gather = plan_on(testing::servers(3, 3), "hierarchical", CollectiveKind::all_gather, {{"inside", "read"}});
+  const auto gather = plan_on(test::servers(3, 3), "hierarchical", CollectiveKind::all_gather, {{"inside", "read"}});
   ASSERT_FALSE(gather);
   EXPECT_NE(gather.error().message.find("inside=read is for an all_reduce"), std::string::npos) << gather.error().message;
-  const auto ring = plan_on(testing::servers(3, 3), "hierarchical", CollectiveKind::all_reduce, {{"inside", "read"}, {"across", "ring"}});
+  const auto ring = plan_on(test::servers(3, 3), "hierarchical", CollectiveKind::all_reduce, {{"inside", "read"}, {"across", "ring"}});
   ASSERT_FALSE(ring);
   EXPECT_NE(ring.error().message.find("across=direct"), std::string::npos) << ring.error().message;
 }
 
 TEST(Hierarchical, AlongTwoTreesTakesTwiceTheirHeightAndNoMoreBytesThanTheBoundForManyIslands) {
-  const auto topology = testing::servers(8, 4);
+  const auto topology = test::servers(8, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"across", "tree"}});
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 2 + 2 * 3);  // 8 in-order places hang 3 deep
@@ -94,21 +94,21 @@ TEST(Hierarchical, AlongTwoTreesTakesTwiceTheirHeightAndNoMoreBytesThanTheBoundF
 
 TEST(Hierarchical, PlansAlongTreesGrowWithTheMembersNotWithTheirSquare) {
   const auto steps = [](int count) {
-    const auto plan = plan_on(testing::servers(count, 4), "hierarchical", CollectiveKind::all_reduce, {{"across", "tree"}});
+    const auto plan = plan_on(test::servers(count, 4), "hierarchical", CollectiveKind::all_reduce, {{"across", "tree"}});
     return plan ? plan->schedule.step_count() : 0;
   };
   EXPECT_NEAR(static_cast<double>(steps(16)) / static_cast<double>(steps(8)), 2, 0.1);
 }
 
 TEST(Hierarchical, TreesAcrossServeBroadcastAndReduceFromAnyRoot) {
-  const auto topology = testing::servers(5, 3);
+  const auto topology = test::servers(5, 3);
   for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter}) {
     EXPECT_TRUE(plan_on(topology, "hierarchical", kind, {{"across", "tree"}}));
   }
 }
 
 TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
-  const auto topology = testing::servers(2, 4);
+  const auto topology = test::servers(2, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
   const auto loads = link_loads(topology, plan->schedule);
@@ -116,7 +116,7 @@ TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
 }
 
 TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
-  const auto topology = testing::servers(2, 4);
+  const auto topology = test::servers(2, 4);
   for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
     const auto plan = plan_on(topology, "hierarchical", kind);
     ASSERT_TRUE(plan);
@@ -132,7 +132,7 @@ TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
 
 TEST(Hierarchical, ServesUnevenIslands) {
   // Five ranks of two quads: an island of four and one of one, which takes all four shards.
-  const auto topology = testing::islands_over_pcie(2, 4);
+  const auto topology = test::islands_over_pcie(2, 4);
   auto collective = make_collective(CollectiveKind::all_reduce, 5);
   const auto plan = plan_on(topology, "hierarchical", collective);
   ASSERT_TRUE(plan);
@@ -140,7 +140,7 @@ TEST(Hierarchical, ServesUnevenIslands) {
 }
 
 TEST(Hierarchical, SaysThatOneSwitchHasNoIslands) {
-  const auto plan = plan_on(testing::one_switch(8), "hierarchical", CollectiveKind::all_reduce);
+  const auto plan = plan_on(test::one_switch(8), "hierarchical", CollectiveKind::all_reduce);
   ASSERT_FALSE(plan);
   EXPECT_EQ(describe(plan.error()),
             "error: hierarchical does not do all_reduce: the ranks form no islands on this machine\nnote: tree needs no islands; auto weighs all "
@@ -148,4 +148,4 @@ TEST(Hierarchical, SaysThatOneSwitchHasNoIslands) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::hierarchical_test

@@ -31,7 +31,7 @@ std::vector<Form> forms() {
 }
 
 Result<Plan> planned(const Topology& machine, const Form& form, const Collective& collective, PlanContext context) {
-  return testing::plan_on(machine, form.planner, collective, form.parameters, std::move(context));
+  return test::plan_on(machine, form.planner, collective, form.parameters, std::move(context));
 }
 
 // One payload for all members can be rotated only where it is cut for them.

@@ -12,7 +12,7 @@
 #include "support/optima.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::flow_test {
 namespace {
 
 // The bandwidth that the plan's link loads allow, over the bound's.
@@ -23,10 +23,10 @@ double optimality(const Topology& machine, const Plan& plan) {
 }
 
 TEST(Flow, IsWithinTwoPercentOfTheBoundOnEveryReferenceMachine) {
-  if (testing::optima().empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
-  for (const auto& row : testing::optima()) {
-    const auto machine = testing::reference_machine(row.name);
-    const auto plan = testing::plan_on(machine, "flow", CollectiveKind::all_to_all);
+  if (test::optima().empty()) GTEST_SKIP() << "no reference optima in " << test::reference_optima();
+  for (const auto& row : test::optima()) {
+    const auto machine = test::reference_machine(row.name);
+    const auto plan = test::plan_on(machine, "flow", CollectiveKind::all_to_all);
     ASSERT_TRUE(plan) << row.name << describe(plan.error());
     EXPECT_GE(optimality(machine, *plan), 0.98) << row.name << plan->reason;
     EXPECT_LE(optimality(machine, *plan), 1 + 1e-6) << row.name;
@@ -36,14 +36,14 @@ TEST(Flow, IsWithinTwoPercentOfTheBoundOnEveryReferenceMachine) {
 // A torus of 5 x 5: blocks go 1.2 hops in each dimension on average, over 2 links of 50 GB/s: each link carries 0.6 of the payload.
 TEST(Flow, ATorusIsFilledInBothDimensions) {
   const auto machine = *make_preset("torus", {{"dims", "5x5"}});
-  const auto plan = testing::plan_on(machine, "flow", CollectiveKind::all_to_all);
+  const auto plan = test::plan_on(machine, "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_NEAR(bottleneck(machine, link_loads(machine, plan->schedule)).algbw_gbps(), 50 / 0.6, 1e-3);
 }
 
 TEST(Flow, OneSwitchIsOneRound) {
   for (const int n : {2, 3, 5, 8}) {
-    const auto plan = testing::plan_on(testing::one_switch(n), "flow", CollectiveKind::all_to_all);
+    const auto plan = test::plan_on(test::one_switch(n), "flow", CollectiveKind::all_to_all);
     ASSERT_TRUE(plan) << describe(plan.error());
     EXPECT_EQ(rounds(plan->schedule), 1) << n;
   }
@@ -51,9 +51,9 @@ TEST(Flow, OneSwitchIsOneRound) {
 
 // Two members at the ends of a line of three: the GPU between them relays.
 TEST(Flow, OtherGpusRelay) {
-  const auto machine = testing::line(3);
+  const auto machine = test::line(3);
   Collective collective{.kind = CollectiveKind::all_to_all, .members = {Rank{0}, Rank{2}}};
-  const auto plan = testing::plan_on(machine, "flow", collective);
+  const auto plan = test::plan_on(machine, "flow", collective);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_EQ(rounds(plan->schedule), 2);
   EXPECT_NEAR(optimality(machine, *plan), 1, 1e-6);
@@ -63,7 +63,7 @@ TEST(Flow, OtherGpusRelay) {
 TEST(Flow, GatherScatterAndPairsReachTheBound) {
   const auto machine = *make_preset("dgx-v100", {});
   for (const auto kind : {CollectiveKind::gather, CollectiveKind::scatter, CollectiveKind::send_receive}) {
-    const auto plan = testing::plan_on(machine, "flow", kind);
+    const auto plan = test::plan_on(machine, "flow", kind);
     ASSERT_TRUE(plan) << describe(plan.error());
     EXPECT_NEAR(optimality(machine, *plan), 1, 1e-6) << to_string(kind);
     if (kind == CollectiveKind::send_receive) continue;
@@ -78,14 +78,14 @@ TEST(Flow, UnevenSharesAndPairsThatRepeatKeepTheirProportions) {
   auto pairs = make_collective(CollectiveKind::send_receive, 8);
   pairs.pairs = {{Rank{0}, Rank{5}}, {Rank{2}, Rank{1}}, {Rank{0}, Rank{5}}, {Rank{3}, Rank{3}}};
   for (const auto& collective : {scatter, pairs}) {
-    const auto plan = testing::plan_on(machine, "flow", collective);
+    const auto plan = test::plan_on(machine, "flow", collective);
     ASSERT_TRUE(plan) << describe(plan.error());
     EXPECT_NEAR(optimality(machine, *plan), 1, 0.002) << to_string(collective.kind);
   }
 }
 
 TEST(Flow, OneMemberHasNothingToSend) {
-  const auto plan = testing::plan_on(testing::one_switch(1), "flow", CollectiveKind::all_to_all);
+  const auto plan = test::plan_on(test::one_switch(1), "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_EQ(rounds(plan->schedule), 0);
 }
@@ -95,7 +95,7 @@ TEST(Flow, DoesNotPassAHostFromNicToNic) {
   const auto file = std::string{P2PLAB_SOURCE_DIR} + "/tests/data/field/10_spark_ring4.yaml";
   const auto machine = load_topology(file);
   ASSERT_TRUE(machine) << describe(machine.error());
-  const auto plan = testing::plan_on(*machine, "flow", CollectiveKind::all_to_all);
+  const auto plan = test::plan_on(*machine, "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
 }
 
@@ -128,7 +128,7 @@ TEST(Flow, SaysThatHostMemoryCouldPassOnFromNetworkToNetwork) {
   const auto best = bound(machine, collective);
   ASSERT_TRUE(best && best->attained);
   EXPECT_NEAR(best->algbw_gbps(), 16, 1e-9);
-  const auto plan = testing::plan_on(machine, "flow", CollectiveKind::send_receive);
+  const auto plan = test::plan_on(machine, "flow", CollectiveKind::send_receive);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_NEAR(optimality(machine, *plan), 0.5, 1e-9);
   EXPECT_NE(plan->reason.find("copies in host memory, which no planner makes, could do more"), std::string::npos) << plan->reason;
@@ -155,4 +155,4 @@ TEST(ChunkWeight, KeepsProportionsBelowTwoToThe31) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::flow_test

@@ -10,7 +10,7 @@
 #include "support/folding.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::forest_folding_test {
 namespace {
 
 constexpr std::array folded_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce};
@@ -18,7 +18,7 @@ constexpr std::array folded_kinds{CollectiveKind::all_gather, CollectiveKind::re
 Result<Plan> planned(const Topology& machine, const Collective& collective, std::size_t fold_from) {
   PlanContext context;
   context.fold_from = fold_from;
-  return testing::plan_on(machine, "forest", collective, {}, context);
+  return test::plan_on(machine, "forest", collective, {}, context);
 }
 Result<Plan> folded(const Topology& machine, CollectiveKind kind) { return planned(machine, make_collective(kind, machine.ranks()), 2); }
 Result<Plan> listed(const Topology& machine, CollectiveKind kind) {
@@ -53,7 +53,7 @@ TEST(FoldedForest, IsThePlanThatItWouldListStepByStep) {
       ASSERT_TRUE(plan->schedule.folding().folded() || machine.name() == "dgx-v100");
       if (!plan->schedule.folding().folded()) continue;
       if (plan->schedule.route_count() > 0) ++named;
-      testing::expect_as_listed(machine, plan->schedule, {1021});
+      test::expect_as_listed(machine, plan->schedule, {1021});
       const auto list = listed(machine, kind);
       ASSERT_TRUE(list);
       EXPECT_FALSE(list->schedule.folding().folded());
@@ -80,7 +80,7 @@ TEST(FoldedForest, BoxesFold) {
 
 TEST(FoldedForest, LargePlansAreFoldedUnasked) {
   const auto machine = *resolve_topology("torus:dims=16x16");
-  const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+  const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->schedule.folding().images(), 256);
   EXPECT_EQ(plan->schedule.step_count(), 256 * plan->schedule.base_step_count());
@@ -114,7 +114,7 @@ TEST(FoldedForest, RepairReadsTheSameTreesOffIt) {
   for (const auto& machine : {*resolve_topology("torus:dims=4x4"), uneven_ring(5)}) {
     for (const auto kind : folded_kinds) {
       const auto plan = *folded(machine, kind);
-      const auto list = *testing::ScheduleEdit(plan.schedule).rebuilt();
+      const auto list = *test::ScheduleEdit(plan.schedule).rebuilt();
       const auto from_folded = trees_of_plan(machine, {machine, plan.schedule});
       const auto from_list = trees_of_plan(machine, {machine, list});
       EXPECT_EQ(links_of(from_folded.in), links_of(from_list.in));
@@ -163,4 +163,4 @@ TEST(FoldedForest, PlansOnRandomSymmetricMachinesAreAsGood) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::forest_folding_test

@@ -8,7 +8,7 @@
 
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::forest_paths_test {
 namespace {
 
 // g0 and g1 are in servers on two networks; the third server has a NIC on each, at its host or at a PCIe switch below it.
@@ -37,16 +37,16 @@ Topology two_networks(bool below) {
 TEST(Forest, DoesNotPassAHostFromNicToNic) {
   const auto machine = two_networks(false);
   for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast}) {
-    const auto plan = testing::plan_on(machine, "forest", kind);
+    const auto plan = test::plan_on(machine, "forest", kind);
     EXPECT_TRUE(plan || plan.error().code == ErrorCode::unsupported) << describe(plan.error());
   }
-  EXPECT_TRUE(testing::plan_on(machine, "forest", CollectiveKind::broadcast));
+  EXPECT_TRUE(test::plan_on(machine, "forest", CollectiveKind::broadcast));
 }
 
 // From NIC to NIC by way of the host above the switch is the same. No route passes a node twice.
 TEST(Flow, DoesNotTurnAroundAtAHostToPassFromNicToNic) {
   const auto machine = two_networks(true);
-  const auto plan = testing::plan_on(machine, "flow", CollectiveKind::all_to_all);
+  const auto plan = test::plan_on(machine, "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
   for (std::size_t r = 0; r < plan->schedule.route_count(); ++r) {
     std::set<std::int32_t> passed;
@@ -67,11 +67,11 @@ TEST(Forest, PathsDoNotComeBack) {
   const auto machine = *std::move(builder).build();
   for (const auto* trees : {"1", "2", "optimal"}) {
     for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::reduce_scatter, CollectiveKind::broadcast}) {
-      const auto plan = testing::plan_on(machine, "forest", kind, {{"trees", trees}});
+      const auto plan = test::plan_on(machine, "forest", kind, {{"trees", trees}});
       EXPECT_TRUE(plan) << trees << ": " << describe(plan.error());
     }
   }
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::forest_paths_test

@@ -10,7 +10,7 @@
 #include "support/plans.h"
 #include "support/random_topology.h"
 
-namespace p2plab {
+namespace p2plab::forest_repair_test {
 namespace {
 
 double reached(const Topology& machine, const Collective& collective, const Schedule& schedule) {
@@ -21,12 +21,12 @@ double reached(const Topology& machine, const Collective& collective, const Sche
 
 // The plan of `planner` on `before`, repaired by forest on what is left.
 Result<Plan> repaired(const Topology& before, const Topology& now, CollectiveKind kind, const std::string& planner = "forest") {
-  const auto old = testing::plan_on(before, planner, kind);
+  const auto old = test::plan_on(before, planner, kind);
   if (!old) return old.error();
   const PreviousPlan previous{before, old->schedule};
   PlanContext context;
   context.previous = &previous;
-  return testing::plan_on(now, "forest", make_collective(kind, now.ranks()), {}, context);
+  return test::plan_on(now, "forest", make_collective(kind, now.ranks()), {}, context);
 }
 
 constexpr std::array kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::broadcast, CollectiveKind::reduce,
@@ -74,13 +74,13 @@ TEST(ForestRepair, ReachesTheBoundWhateverTheOldPlanWas) {
   using Old = std::pair<const Topology*, const char*>;
   for (const auto& [before, planner] : {Old{&whole, "ring"}, {&whole, "tree"}, {&other, "forest"}, {&other, "one_shot"}, {&other, "two_shot"}}) {
     for (const auto old_kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce}) {
-      const auto old = testing::plan_on(*before, planner, old_kind);
+      const auto old = test::plan_on(*before, planner, old_kind);
       ASSERT_TRUE(old) << planner;
       const PreviousPlan previous{*before, old->schedule};
       PlanContext context;
       context.previous = &previous;
       for (const auto kind : kinds) {
-        const auto plan = testing::plan_on(now, "forest", make_collective(kind, 7), {}, context);
+        const auto plan = test::plan_on(now, "forest", make_collective(kind, 7), {}, context);
         ASSERT_TRUE(plan) << planner << " " << to_string(kind) << describe(plan.error());
         EXPECT_NEAR(reached(now, make_collective(kind, 7), plan->schedule), 1, 1e-6) << planner << " " << to_string(kind);
       }
@@ -91,7 +91,7 @@ TEST(ForestRepair, ReachesTheBoundWhateverTheOldPlanWas) {
 TEST(ForestRepair, IsAsGoodAsPlanningAnewOnRandomMachines) {
   int compared = 0;
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
-    testing::RandomTopology random{seed};
+    test::RandomTopology random{seed};
     const auto before = random.make();
     const auto& lost = before.links()[static_cast<std::size_t>(random.between(0, static_cast<int>(before.links().size()) - 1))];
     const Mask mask{.links = {{.from = before.node(lost.from).name, .to = before.node(lost.to).name, .both_directions = false}}};
@@ -99,9 +99,9 @@ TEST(ForestRepair, IsAsGoodAsPlanningAnewOnRandomMachines) {
     if (!now || now->ranks() < 2) continue;
     const auto kind = kinds[seed % kinds.size()];
     const auto collective = make_collective(kind, now->ranks());
-    const auto anew = testing::plan_on(*now, "forest", collective);
+    const auto anew = test::plan_on(*now, "forest", collective);
     const auto plan = repaired(before, *now, kind);
-    if (!testing::plan_on(before, "forest", kind)) continue;
+    if (!test::plan_on(before, "forest", kind)) continue;
     ASSERT_EQ(static_cast<bool>(anew), static_cast<bool>(plan)) << seed << " " << to_string(kind);
     if (!anew) continue;
     ++compared;
@@ -142,4 +142,4 @@ TEST(ForestServers, AMachineOfUnlikeServersIsLeftToOthers) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::forest_repair_test

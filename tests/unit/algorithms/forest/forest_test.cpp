@@ -12,7 +12,7 @@
 #include "support/plans.h"
 #include "support/random_topology.h"
 
-namespace p2plab {
+namespace p2plab::forest_test {
 namespace {
 
 Topology star(int gpus) {
@@ -37,7 +37,7 @@ void expect_time_of_bound(const Topology& machine, const Schedule& schedule) {
   constexpr double most = 1.01;
   double over = 0;
   for (const int slices : {32, 64, 128, 256}) {
-    over = testing::time_over_bound(machine, schedule, {.slices = slices, .lane_per_step = true});
+    over = test::time_over_bound(machine, schedule, {.slices = slices, .lane_per_step = true});
     if (over <= most) break;
   }
   EXPECT_LE(over, most) << machine.name() << " " << to_string(schedule.collective().kind);
@@ -48,7 +48,7 @@ constexpr std::array tree_kinds{CollectiveKind::all_gather, CollectiveKind::redu
 TEST(Forest, OneSwitchIsOneRound) {
   for (const int n : {2, 3, 5, 6, 7, 8, 16}) {
     const auto machine = star(n);
-    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+    const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_gather);
     ASSERT_TRUE(plan) << describe(plan.error());
     EXPECT_EQ(rounds(plan->schedule), 1) << n;
     EXPECT_DOUBLE_EQ(optimality(machine, make_collective(CollectiveKind::all_gather, n), plan->schedule), 1) << n;
@@ -56,17 +56,17 @@ TEST(Forest, OneSwitchIsOneRound) {
 }
 
 TEST(Forest, OneGpuNeedsNoTransfer) {
-  const auto plan = testing::plan_on(star(1), "forest", CollectiveKind::all_reduce);
+  const auto plan = test::plan_on(star(1), "forest", CollectiveKind::all_reduce);
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 0);
 }
 
 TEST(Forest, FewTreesCostBandwidthButVerify) {
-  if (testing::optima().empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
+  if (test::optima().empty()) GTEST_SKIP() << "no reference optima in " << test::reference_optima();
   for (const auto* trees : {"1", "2", "4"}) {
-    for (const auto& row : testing::optima()) {
-      const auto machine = testing::reference_machine(row.name);
-      const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather, {{"trees", trees}});
+    for (const auto& row : test::optima()) {
+      const auto machine = test::reference_machine(row.name);
+      const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_gather, {{"trees", trees}});
       ASSERT_TRUE(plan) << row.name << describe(plan.error());
       const auto share = optimality(machine, make_collective(CollectiveKind::all_gather, machine.ranks()), plan->schedule);
       EXPECT_LE(share, 1 + 1e-9) << row.name;
@@ -76,12 +76,12 @@ TEST(Forest, FewTreesCostBandwidthButVerify) {
 }
 
 TEST(Forest, IsOptimalOnEveryReferenceMachineByLoadsAndInTime) {
-  const auto rows = testing::optima();
-  if (rows.empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
+  const auto rows = test::optima();
+  if (rows.empty()) GTEST_SKIP() << "no reference optima in " << test::reference_optima();
   for (const auto& row : rows) {
-    const auto machine = testing::reference_machine(row.name);
+    const auto machine = test::reference_machine(row.name);
     for (const auto kind : tree_kinds) {
-      const auto plan = testing::plan_on(machine, "forest", kind);
+      const auto plan = test::plan_on(machine, "forest", kind);
       ASSERT_TRUE(plan) << row.name << " " << to_string(kind) << describe(plan.error());
       EXPECT_NEAR(optimality(machine, make_collective(kind, machine.ranks()), plan->schedule), 1, 1e-9) << row.name << " " << to_string(kind);
       if (!rooted(kind)) expect_time_of_bound(machine, plan->schedule);
@@ -90,11 +90,11 @@ TEST(Forest, IsOptimalOnEveryReferenceMachineByLoadsAndInTime) {
 }
 
 TEST(Forest, AllReduceMeetsTheLinearProgramOnEveryReferenceMachine) {
-  const auto rows = testing::optima();
-  if (rows.empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
+  const auto rows = test::optima();
+  if (rows.empty()) GTEST_SKIP() << "no reference optima in " << test::reference_optima();
   for (const auto& row : rows) {
-    const auto machine = testing::reference_machine(row.name);
-    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_reduce);
+    const auto machine = test::reference_machine(row.name);
+    const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_reduce);
     ASSERT_TRUE(plan) << row.name << describe(plan.error());
     EXPECT_NEAR(optimality(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()), plan->schedule), 1, 1e-7) << row.name;
     expect_time_of_bound(machine, plan->schedule);
@@ -106,7 +106,7 @@ TEST(Forest, TakesTheTimeOfTheBoundOnUnevenMachines) {
   for (const auto* name : {"dgx-v100", "dgx-v100:gpus=7", "mesh:dims=3x2", "mi250x"}) {
     const auto machine = *resolve_topology(name);
     for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
-      const auto plan = testing::plan_on(machine, "forest", kind);
+      const auto plan = test::plan_on(machine, "forest", kind);
       ASSERT_TRUE(plan) << name << describe(plan.error());
       expect_time_of_bound(machine, plan->schedule);
     }
@@ -116,9 +116,9 @@ TEST(Forest, TakesTheTimeOfTheBoundOnUnevenMachines) {
 // Slices of equal bytes on shared lanes: a light tree gets as much of a link as a heavy one, and what is at hand stands behind what is to come.
 TEST(Forest, SlicesOfEqualBytesTakeLongerThanAsManyOfEachTree) {
   const auto machine = *make_preset("dgx-v100", {{"gpus", "7"}});
-  const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+  const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_gather);
   ASSERT_TRUE(plan) << describe(plan.error());
-  EXPECT_GT(testing::time_over_bound(machine, plan->schedule, {.slice = 256_KiB}), 1.15);
+  EXPECT_GT(test::time_over_bound(machine, plan->schedule, {.slice = 256_KiB}), 1.15);
 }
 
 bool has_switches(const Topology& machine) {
@@ -127,10 +127,10 @@ bool has_switches(const Topology& machine) {
 
 // Where there are switches, the trees are at most half as high as those of ForestColl; they are never higher.
 TEST(Forest, IsAtMostHalfAsHighAsForestCollOnSwitches) {
-  if (testing::optima().empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
-  for (const auto& row : testing::optima()) {
-    const auto machine = testing::reference_machine(row.name);
-    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+  if (test::optima().empty()) GTEST_SKIP() << "no reference optima in " << test::reference_optima();
+  for (const auto& row : test::optima()) {
+    const auto machine = test::reference_machine(row.name);
+    const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_gather);
     ASSERT_TRUE(plan) << row.name << describe(plan.error());
     EXPECT_LE(rounds(plan->schedule) * (has_switches(machine) ? 2 : 1), row.forestcoll_height) << row.name;
   }
@@ -139,7 +139,7 @@ TEST(Forest, IsAtMostHalfAsHighAsForestCollOnSwitches) {
 // One shard enters each other server once (7 of 8 servers through 8 NICs of 25 GB/s) and is spread there: two rounds, one tree a root.
 TEST(Forest, SixtyFourGpusInBoxesTakeTwoRounds) {
   const auto machine = *make_preset("dgx-a100", {{"nodes", "8"}});
-  const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+  const auto plan = test::plan_on(machine, "forest", CollectiveKind::all_gather);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_EQ(rounds(plan->schedule), 2);
   EXPECT_EQ(plan->schedule.chunks().size(), 64U);
@@ -173,7 +173,7 @@ TEST(Forest, BudgetsAreSharedOutAtTheOptimum) {
   machines.push_back(*std::move(fan).build());
   for (const auto& machine : machines) {
     for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
-      const auto plan = testing::plan_on(machine, "forest", kind);
+      const auto plan = test::plan_on(machine, "forest", kind);
       ASSERT_TRUE(plan) << machine.name() << describe(plan.error());
       EXPECT_NEAR(optimality(machine, make_collective(kind, machine.ranks()), plan->schedule), 1, 1e-7) << machine.name() << " " << to_string(kind);
     }
@@ -186,7 +186,7 @@ TEST(Forest, GpusOutsideAGroupRelayInTheTreesThatTheySuit) {
   const auto group = [&](CollectiveKind kind, const std::vector<int>& ranks) {
     Collective collective{.kind = kind, .members = {}, .root = Rank{ranks.front()}};
     for (const int r : ranks) collective.members.emplace_back(r);
-    const auto plan = testing::plan_on(machine, "forest", collective);
+    const auto plan = test::plan_on(machine, "forest", collective);
     EXPECT_TRUE(plan) << describe(plan.error());
     return bottleneck(machine, link_loads(machine, plan->schedule)).algbw_gbps();
   };
@@ -207,7 +207,7 @@ TEST(Forest, AGpuThatCannotSendIsNamedWithItsCut) {
   builder.add_link({NodeId{1}, NodeId{2}, LinkKind::nvlink, GBps(25), Seconds{1e-6}});
   const auto machine = *std::move(builder).build();
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
-    const auto plan = testing::plan_on(machine, "forest", kind);
+    const auto plan = test::plan_on(machine, "forest", kind);
     ASSERT_FALSE(plan) << to_string(kind);
     EXPECT_EQ(plan.error().code, ErrorCode::unsupported);
     EXPECT_NE(describe(plan.error()).find("no link leads out of {gpu2}"), std::string::npos) << describe(plan.error());
@@ -220,7 +220,7 @@ TEST(Forest, ADeadlineGivesThePlanAtHand) {
   PlanContext context;
   context.time_limit = Seconds{0};
   const auto collective = make_collective(CollectiveKind::all_gather, machine.ranks());
-  const auto plan = testing::plan_on(machine, "forest", collective, {}, context);
+  const auto plan = test::plan_on(machine, "forest", collective, {}, context);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_LT(optimality(machine, collective, plan->schedule), 1);
   EXPECT_NE(plan->reason.find("% of the bound"), std::string::npos) << plan->reason;
@@ -229,7 +229,7 @@ TEST(Forest, ADeadlineGivesThePlanAtHand) {
 TEST(Forest, FewTreesStateTheirLoss) {
   const auto machine = *make_preset("dgx-v100", {});
   const auto collective = make_collective(CollectiveKind::all_gather, 8);
-  const auto plan = testing::plan_on(machine, "forest", collective, {{"trees", "1"}});
+  const auto plan = test::plan_on(machine, "forest", collective, {{"trees", "1"}});
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_LT(optimality(machine, collective, plan->schedule), 1);
   EXPECT_NE(plan->reason.find("% of the bound"), std::string::npos) << plan->reason;
@@ -259,11 +259,11 @@ TEST(Forest, LinksTooNarrowForATreeBesideWiderOnesAreNotTakenForRoom) {
 
 TEST(Forest, PlansRandomMachinesAsWellAsCutsAllow) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
-    const auto machine = testing::RandomTopology{seed}.make();
+    const auto machine = test::RandomTopology{seed}.make();
     for (const auto kind : tree_kinds) {
       const auto collective = make_collective(kind, machine.ranks());
       if (!bound(machine, collective)) continue;
-      const auto plan = testing::plan_on(machine, "forest", kind);
+      const auto plan = test::plan_on(machine, "forest", kind);
       ASSERT_TRUE(plan) << seed << " " << to_string(kind) << describe(plan.error());
       EXPECT_LE(optimality(machine, collective, plan->schedule), 1 + 1e-9) << seed << " " << to_string(kind);
       // The bound lets hosts send on more than once what they got; these plans keep nothing in host memory.
@@ -274,4 +274,4 @@ TEST(Forest, PlansRandomMachinesAsWellAsCutsAllow) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::forest_test

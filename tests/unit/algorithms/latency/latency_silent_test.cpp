@@ -6,12 +6,12 @@
 #include "p2plab/schedule/verify.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::latency_silent_test {
 namespace {
 
 // Counts of messages that hold where all give are too high here: on the line 2 chunks fit into 3 steps and rounds, not 1.
 TEST(LatencyOfSilentMembers, AllReduceFromOneGiverIsNotSaidToMoveLessThanItsBroadcast) {
-  for (const auto& [topology, sender] : {std::pair{testing::line(4), Rank{1}}, {testing::line(3), Rank{0}}, {testing::full_mesh(3), Rank{0}}}) {
+  for (const auto& [topology, sender] : {std::pair{test::line(4), Rank{1}}, {test::line(3), Rank{0}}, {test::full_mesh(3), Rank{0}}}) {
     auto collective = make_collective(CollectiveKind::all_reduce, topology.ranks());
     for (const auto rank : collective.members) {
       if (rank != sender) collective.silent.push_back(rank);
@@ -32,4 +32,4 @@ TEST(LatencyOfSilentMembers, AllReduceFromOneGiverIsNotSaidToMoveLessThanItsBroa
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::latency_silent_test

@@ -15,10 +15,10 @@
 #include "support/plans.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::latency_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 using Triple = std::array<int, 3>;  // chunks, steps, rounds
 
@@ -138,7 +138,7 @@ TEST(Frontier, AHypercubesAllGatherReachesItsBoundInThreeSteps) {
 
 TEST(Frontier, OneSwitchNeedsOneStepOfARoundForEachOther) {
   for (const int n : {2, 3, 5, 8})
-    EXPECT_EQ(triples(checked_frontier(testing::one_switch(n), CollectiveKind::all_gather)), (std::set<Triple>{{1, 1, n - 1}}));
+    EXPECT_EQ(triples(checked_frontier(test::one_switch(n), CollectiveKind::all_gather)), (std::set<Triple>{{1, 1, n - 1}}));
 }
 
 TEST(Frontier, TwoChunksThatThreeRanksMustHoldInPairsTakeAThirdRound) {
@@ -233,7 +233,7 @@ TEST(Latency, FewestRoundsAreThoseOfTryingEverything) {
     const auto collective = make_collective(CollectiveKind::all_gather, n);
     const int least = bound(topology, collective)->latency_steps;
     for (int steps = least; steps <= std::min(least + 1, 3) && unit_is_one; ++steps) {
-      const auto plan = testing::plan_on(topology, "latency", collective, {{"steps", std::to_string(steps)}, {"search", "exact"}});
+      const auto plan = test::plan_on(topology, "latency", collective, {{"steps", std::to_string(steps)}, {"search", "exact"}});
       ASSERT_TRUE(plan) << describe(plan.error());
       int expected = 1 << 20;  // a plan in fewer steps than asked for counts as well
       for (int s = least; s <= steps; ++s) expected = std::min(expected, BruteForce(n, links).fewest_rounds(s, 8).value_or(expected));
@@ -245,21 +245,21 @@ TEST(Latency, FewestRoundsAreThoseOfTryingEverything) {
 }
 
 TEST(Latency, StepsAreTheFewestThatTheBoundKnowsOnEveryShapeAndRankCount) {
-  const std::vector<Topology> machines{testing::line(2),
-                                       testing::line(5),
-                                       testing::full_mesh(3),
-                                       testing::full_mesh(6),
-                                       testing::one_switch(7),
-                                       testing::dgx1(5, true, false),
-                                       testing::dgx1(8, false, true),
-                                       testing::servers(2, 4),
+  const std::vector<Topology> machines{test::line(2),
+                                       test::line(5),
+                                       test::full_mesh(3),
+                                       test::full_mesh(6),
+                                       test::one_switch(7),
+                                       test::dgx1(5, true, false),
+                                       test::dgx1(8, false, true),
+                                       test::servers(2, 4),
                                        machine("torus:dims=4x4"),
-                                       testing::one_switch(1)};
+                                       test::one_switch(1)};
   for (const auto& topology : machines) {
     for (const auto kind : all_collective_kinds()) {
       const auto collective = make_collective(kind, topology.ranks(), Rank{topology.ranks() - 1});
       const auto least = bound(topology, collective)->latency_steps;
-      const auto plan = testing::plan_on(topology, "latency", collective, {{"fabric", "any"}, {"steps", std::to_string(std::max(least, 1))}});
+      const auto plan = test::plan_on(topology, "latency", collective, {{"fabric", "any"}, {"steps", std::to_string(std::max(least, 1))}});
       ASSERT_TRUE(plan) << topology.name() << ' ' << to_string(kind) << ": " << describe(plan.error());
       EXPECT_EQ(rounds(plan->schedule), least) << topology.name() << ' ' << to_string(kind);
     }
@@ -270,7 +270,7 @@ TEST(Latency, MoreStepsNeverNeedMoreRoundsAndMoreChunksNeverFewer) {
   const auto topology = machine("dgx-v100");
   int before = 1 << 20;
   for (const char* steps : {"2", "3", "4"}) {
-    const auto plan = testing::plan_on(topology, "latency", CollectiveKind::all_gather, {{"steps", steps}, {"chunks", "6"}, {"search", "exact"}});
+    const auto plan = test::plan_on(topology, "latency", CollectiveKind::all_gather, {{"steps", steps}, {"chunks", "6"}, {"search", "exact"}});
     ASSERT_TRUE(plan);
     const int now = std::stoi(plan->parameters.at("rounds"));
     EXPECT_LE(now, before);
@@ -282,14 +282,14 @@ TEST(Latency, MoreStepsNeverNeedMoreRoundsAndMoreChunksNeverFewer) {
 TEST(Latency, SixtyFourRanksAreProvedAndTooFewStepsRefused) {
   const auto torus = machine("torus:dims=8x8");
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce, CollectiveKind::all_to_all, CollectiveKind::broadcast}) {
-    const auto plan = testing::plan_on(torus, "latency", kind);
+    const auto plan = test::plan_on(torus, "latency", kind);
     ASSERT_TRUE(plan) << describe(plan.error());
   }
-  const auto refused = testing::plan_on(torus, "latency", CollectiveKind::all_gather, {{"steps", "7"}});
+  const auto refused = test::plan_on(torus, "latency", CollectiveKind::all_gather, {{"steps", "7"}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
   EXPECT_NE(refused.error().message.find("8 are needed"), std::string::npos) << refused.error().message;
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::latency_test

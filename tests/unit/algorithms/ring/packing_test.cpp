@@ -11,7 +11,7 @@
 #include "ring/cycles.h"
 #include "ring/search.h"
 
-namespace p2plab {
+namespace p2plab::packing_test {
 namespace {
 
 // Offers the cheapest of a fixed list of columns.
@@ -95,4 +95,4 @@ TEST(Weights, AreExactWhereACommonDenominatorExists) {
 TEST(Weights, AreRoundedToAThousandthOtherwise) { EXPECT_EQ(integer_weights(std::array{3.14159265, 1.0}), (std::vector<std::int64_t>{759, 241})); }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::packing_test

@@ -13,10 +13,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::ring_test {
 namespace {
 
-using testing::plan_on;
+using test::plan_on;
 
 // Directed rings of one lane each that a machine carries, from the bandwidth of its all_reduce: rings * 25 GB/s * n / (2(n-1)).
 double rings_of(const Topology& topology) {
@@ -28,32 +28,32 @@ double rings_of(const Topology& topology) {
 
 TEST(Ring, PacksTheKnownNumbersOfRingsOnTheFirstGpusOfADgx1P100) {
   const std::array known{1, 2, 3, 0, 2, 3, 4};
-  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(testing::dgx1(n, false, false)), known[static_cast<std::size_t>(n - 2)], 1e-9) << n;
+  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(test::dgx1(n, false, false)), known[static_cast<std::size_t>(n - 2)], 1e-9) << n;
 }
 
 TEST(Ring, PacksTheKnownNumbersOfRingsOnTheFirstGpusOfADgx1V100) {
   const std::array known{1, 2, 4, 0, 2, 4, 6};
-  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(testing::dgx1(n, true, true)), known[static_cast<std::size_t>(n - 2)], 1e-9) << n;
+  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(test::dgx1(n, true, true)), known[static_cast<std::size_t>(n - 2)], 1e-9) << n;
 }
 
 TEST(Ring, PacksAllLinksOfAFullMesh) {
-  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(testing::full_mesh(n)), n - 1, 1e-9) << n;
+  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(test::full_mesh(n)), n - 1, 1e-9) << n;
 }
 
 // Zigzags leave one ring of n - 1 out where n is even; 16 is the most that are packed.
 TEST(Ring, PacksLargeFullMeshesAtOnce) {
-  for (const int n : {11, 12, 15, 16, 17, 24, 33}) EXPECT_GE(rings_of(testing::full_mesh(n)), std::min(n - 2 + n % 2, 16) - 1e-9) << n;
+  for (const int n : {11, 12, 15, 16, 17, 24, 33}) EXPECT_GE(rings_of(test::full_mesh(n)), std::min(n - 2 + n % 2, 16) - 1e-9) << n;
 }
 
 TEST(Ring, SaysThatFiveGpusOfADgx1HaveNoRingAndWhy) {
-  const auto plan = plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce);
+  const auto plan = plan_on(test::dgx1(5, true, true), "ring", CollectiveKind::all_reduce);
   ASSERT_FALSE(plan);
   EXPECT_EQ(describe(plan.error()),
             "error: no ring of GPU links (NVLink) passes through all 5 ranks\n"
             "note: rank 4 (gpu4) has 1 such neighbour; a ring enters by one and leaves by another\n"
             "note: fabric=any lets the ring use this machine's other links as well\n"
             "note: tree needs no ring\n");
-  EXPECT_TRUE(plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce, {{"fabric", "any"}}));
+  EXPECT_TRUE(plan_on(test::dgx1(5, true, true), "ring", CollectiveKind::all_reduce, {{"fabric", "any"}}));
 }
 
 // 7 + 7 edges inside two servers and one across join 16 GPUs; a chunk goes along all but one edge of its ring, twice to be summed and handed out.
@@ -87,7 +87,7 @@ TEST(Ring, TakesAtLeastAsLongForAllToAllAsItsCrossingsOfTheNetwork) {
 
 TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
   for (const int n : {2, 3, 4, 5, 7, 8, 16}) {
-    const auto topology = testing::one_switch(n);
+    const auto topology = test::one_switch(n);
     const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
     ASSERT_TRUE(plan);
     EXPECT_EQ(rounds(plan->schedule), 2 * (n - 1));
@@ -96,7 +96,7 @@ TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
 }
 
 TEST(Ring, HalvesTakeNMinusOneRoundsAndChainsCarryThePayloadOnce) {
-  const auto topology = testing::one_switch(6);
+  const auto topology = test::one_switch(6);
   for (const auto kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
     const auto plan = plan_on(topology, "ring", kind);
     ASSERT_TRUE(plan);
@@ -113,7 +113,7 @@ TEST(Ring, HalvesTakeNMinusOneRoundsAndChainsCarryThePayloadOnce) {
 
 TEST(Ring, CrossesEachNicOncePerRingAndUsesAllRails) {
   for (const int size : {4, 8}) {
-    const auto topology = testing::servers(2, size);
+    const auto topology = test::servers(2, size);
     const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
     ASSERT_TRUE(plan);
     // All NICs at 50 GB/s each carry one of `size` rings.
@@ -123,7 +123,7 @@ TEST(Ring, CrossesEachNicOncePerRingAndUsesAllRails) {
 }
 
 TEST(Ring, StaysInsideIslandsAsLongAsItCanAndIsOneRingOnPcie) {
-  const auto topology = testing::islands_over_pcie(4, 2);
+  const auto topology = test::islands_over_pcie(4, 2);
   const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
   ASSERT_TRUE(plan);
   // One crossing into each pair and one out of it: 2 * 7/8 payloads over the port.
@@ -141,7 +141,7 @@ TEST(Ring, FindsRingsOnMeshesOfMoreThanTenGpus) {
       edges.emplace_back(4 * x + y, 4 * ((x + 1) % 4) + y, 1);
     }
   }
-  EXPECT_GE(rings_of(testing::meshed(16, edges)), 2);
+  EXPECT_GE(rings_of(test::meshed(16, edges)), 2);
 }
 
 // Meshes with an even side, tori and hypercubes all have a Hamiltonian cycle.
@@ -166,13 +166,13 @@ TEST(Ring, FindsRingsOfLargeMeshesToriAndHypercubes) {
 
 // The number that is told before a plan is listed is never above that of its steps; forests tell one, too.
 TEST(Ring, IsRefusedOnlyIfItTakesMoreStepsThanAreLookedAt) {
-  for (const auto& machine : {testing::one_switch(6), *make_preset("dgx-v100", {}), *make_preset("torus", {{"dims", "3x4"}})}) {
+  for (const auto& machine : {test::one_switch(6), *make_preset("dgx-v100", {}), *make_preset("torus", {{"dims", "3x4"}})}) {
     for (const auto* planner : {"ring", "forest"}) {
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::reduce_scatter}) {
         const auto collective = make_collective(kind, machine.ranks());
-        const auto steps = testing::plan_on(machine, planner, collective)->schedule.step_count();
-        EXPECT_TRUE(testing::plan_on(machine, planner, collective, {}, {.most_steps = steps})) << planner << " on " << machine.name();
-        const auto refused = testing::plan_on(machine, planner, collective, {}, {.most_steps = 1});
+        const auto steps = test::plan_on(machine, planner, collective)->schedule.step_count();
+        EXPECT_TRUE(test::plan_on(machine, planner, collective, {}, {.most_steps = steps})) << planner << " on " << machine.name();
+        const auto refused = test::plan_on(machine, planner, collective, {}, {.most_steps = 1});
         ASSERT_FALSE(refused) << planner << " on " << machine.name();
         EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
       }
@@ -181,4 +181,4 @@ TEST(Ring, IsRefusedOnlyIfItTakesMoreStepsThanAreLookedAt) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::ring_test

@@ -6,15 +6,15 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::tree_test {
 namespace {
 
-using testing::plan_on;
+using test::plan_on;
 
 double algbw(const Topology& topology, const Plan& plan) { return bottleneck(topology, link_loads(topology, plan.schedule)).algbw_gbps(); }
 
 TEST(Tree, ABinaryTreeOfSevenHasHeightTwoAndAllReduceTakesTwiceThat) {
-  const auto topology = testing::one_switch(7);
+  const auto topology = test::one_switch(7);
   const auto all_reduce = plan_on(topology, "tree", CollectiveKind::all_reduce, {{"arity", "2"}});
   ASSERT_TRUE(all_reduce);
   EXPECT_EQ(rounds(all_reduce->schedule), 4);
@@ -27,7 +27,7 @@ TEST(Tree, ABinaryTreeOfSevenHasHeightTwoAndAllReduceTakesTwiceThat) {
 
 TEST(Tree, TwoTreesLoadEveryMemberWithAtMostTwoPayloadsInLogarithmicallyManyRounds) {
   for (const int n : {2, 3, 4, 5, 6, 7, 8, 12, 16, 31, 64}) {
-    const auto topology = testing::one_switch(n);
+    const auto topology = test::one_switch(n);
     const auto plan = plan_on(topology, "tree", CollectiveKind::all_reduce, {{"trees", "2"}});
     ASSERT_TRUE(plan) << n;
     for (const auto load : link_loads(topology, plan->schedule).per_link) EXPECT_LE(load, 2 + 1e-12) << n;
@@ -38,7 +38,7 @@ TEST(Tree, TwoTreesLoadEveryMemberWithAtMostTwoPayloadsInLogarithmicallyManyRoun
 }
 
 TEST(Tree, LargePayloadsGetNoMoreThanTwoPayloadsPerMember) {
-  const auto topology = testing::one_switch(16);
+  const auto topology = test::one_switch(16);
   PlanContext context;
   context.payload.elements = 256 << 20;
   const auto plan = plan_on(topology, "tree", make_collective(CollectiveKind::all_reduce, 16), {}, context);
@@ -48,7 +48,7 @@ TEST(Tree, LargePayloadsGetNoMoreThanTwoPayloadsPerMember) {
 
 TEST(Tree, UsesOnlyTheWidestLinksThatSpan) {
   // Five GPUs of a DGX-1: no ring exists, but a tree of NVLinks does, and PCIe stays idle.
-  const auto topology = testing::dgx1(5, true, true);
+  const auto topology = test::dgx1(5, true, true);
   const auto plan = plan_on(topology, "tree", CollectiveKind::all_reduce);
   ASSERT_TRUE(plan);
   const auto loads = link_loads(topology, plan->schedule);
@@ -59,7 +59,7 @@ TEST(Tree, UsesOnlyTheWidestLinksThatSpan) {
 }
 
 TEST(Tree, CrossesTheNetworkOncePerBoxAndDirection) {
-  const auto topology = testing::servers(4, 8);
+  const auto topology = test::servers(4, 8);
   const auto plan = plan_on(topology, "tree", CollectiveKind::broadcast, {{"trees", "1"}, {"arity", "2"}});
   ASSERT_TRUE(plan);
   const auto loads = link_loads(topology, plan->schedule);
@@ -69,7 +69,7 @@ TEST(Tree, CrossesTheNetworkOncePerBoxAndDirection) {
 }
 
 TEST(Tree, GatherAndScatterAreBinomialOnASwitch) {
-  const auto topology = testing::one_switch(8);
+  const auto topology = test::one_switch(8);
   for (const auto kind : {CollectiveKind::gather, CollectiveKind::scatter}) {
     const auto plan = plan_on(topology, "tree", kind);
     ASSERT_TRUE(plan);
@@ -80,7 +80,7 @@ TEST(Tree, GatherAndScatterAreBinomialOnASwitch) {
 }
 
 TEST(Tree, IsAChainOnALine) {
-  const auto topology = testing::line(6);
+  const auto topology = test::line(6);
   const auto plan = plan_on(topology, "tree", CollectiveKind::broadcast);
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 5);
@@ -88,7 +88,7 @@ TEST(Tree, IsAChainOnALine) {
 }
 
 TEST(Tree, AllGatherAndReduceScatterSendEachBlockOverEveryEdgeOnce) {
-  const auto topology = testing::line(5);
+  const auto topology = test::line(5);
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter}) {
     const auto plan = plan_on(topology, "tree", kind);
     ASSERT_TRUE(plan);
@@ -100,7 +100,7 @@ TEST(Tree, AllGatherAndReduceScatterSendEachBlockOverEveryEdgeOnce) {
 }
 
 TEST(Tree, SaysThatMembersAreNotJoined) {
-  const auto plan = plan_on(testing::meshed(4, {{0, 1, 1}, {2, 3, 1}}), "tree", CollectiveKind::all_reduce);
+  const auto plan = plan_on(test::meshed(4, {{0, 1, 1}, {2, 3, 1}}), "tree", CollectiveKind::all_reduce);
   ASSERT_FALSE(plan);
   EXPECT_EQ(describe(plan.error()),
             "error: no tree spans the 4 ranks: some are not joined both ways even through others\n"
@@ -108,4 +108,4 @@ TEST(Tree, SaysThatMembersAreNotJoined) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::tree_test

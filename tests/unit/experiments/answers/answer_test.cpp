@@ -7,7 +7,7 @@
 #include "p2plab/experiment/question.h"
 #include "p2plab/machine/presets.h"
 
-namespace p2plab {
+namespace p2plab::answer_test {
 namespace {
 
 constexpr Bytes KiB{1 << 10};
@@ -158,4 +158,4 @@ TEST(Answer, SaysWhyThereIsNone) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::answer_test

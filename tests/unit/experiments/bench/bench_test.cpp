@@ -7,7 +7,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/run/builtin_executors.h"
 
-namespace p2plab {
+namespace p2plab::bench_test {
 namespace {
 
 BenchReport run_bench(int ranks, const BenchOptions& options) {
@@ -132,4 +132,4 @@ TEST(Bench, SaysThatDataIsRightOnlyWhereItWasLookedAt) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::bench_test

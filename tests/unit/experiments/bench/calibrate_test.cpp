@@ -9,7 +9,7 @@
 #include "p2plab/experiment/calibrate.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::calibrate_test {
 namespace {
 
 WorkTimes line(double start, double cost, const std::vector<double>& amounts) {
@@ -25,7 +25,7 @@ std::vector<BlockTimes> blocks_of(double one, double all) {
   return series;
 }
 
-// Costs that a profile is to get back; link latency 2 x 0.5 us and 100 GB/s, as testing::one_switch has them.
+// Costs that a profile is to get back; link latency 2 x 0.5 us and 100 GB/s, as test::one_switch has them.
 CalibrationData known_machine() {
   const std::vector<double> counts{250, 500, 1000, 2000};
   return {.machine = "two known GPUs",
@@ -96,7 +96,7 @@ TEST(FitSaturation, NeedsANumberOfBlocksBelowTheLimit) {
 }
 
 TEST(Calibrate, AKnownMachineComesBackAsItsProfile) {
-  const auto found = calibrate(known_machine(), testing::one_switch(2), "known");
+  const auto found = calibrate(known_machine(), test::one_switch(2), "known");
   ASSERT_TRUE(found) << describe(found.error());
   const auto& profile = found->profile;
   EXPECT_NEAR(profile.launch.count(), 0.7e-6, 1e-12);
@@ -113,7 +113,7 @@ TEST(Calibrate, AKnownMachineComesBackAsItsProfile) {
 }
 
 TEST(Calibrate, WhatIsWrittenReadsBackAsTheSameNumbers) {
-  const auto found = calibrate(known_machine(), testing::one_switch(2), "known");
+  const auto found = calibrate(known_machine(), test::one_switch(2), "known");
   ASSERT_TRUE(found);
   const auto text = write_calibration(*found);
   const auto back = parse_profile(text, "profile.yaml");
@@ -140,17 +140,17 @@ TEST(Calibrate, WhatIsWrittenReadsBackAsTheSameNumbers) {
 TEST(Calibrate, NamesTheNumberThatCannotBeFitted) {
   auto data = known_machine();
   data.fences = line(1, -1e-6, {1, 2, 3});
-  const auto found = calibrate(data, testing::one_switch(2), "known");
+  const auto found = calibrate(data, test::one_switch(2), "known");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().message, "fence: the times do not rise with the work");
 }
 
 TEST(Calibrate, ALinkThatIsSlowerThanWhatWentOverItIsAWrongDescription) {
-  const auto found = calibrate(known_machine(), testing::one_switch(2, GBps(50)), "known");
+  const auto found = calibrate(known_machine(), test::one_switch(2, GBps(50)), "known");
   ASSERT_FALSE(found);
   EXPECT_NE(found.error().message.find("82.0 GB/s over a link of 50.0 GB/s"), std::string::npos) << found.error().message;
-  EXPECT_FALSE(calibrate(known_machine(), testing::one_switch(1), "known"));
+  EXPECT_FALSE(calibrate(known_machine(), test::one_switch(1), "known"));
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::calibrate_test

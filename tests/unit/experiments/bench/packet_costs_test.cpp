@@ -13,7 +13,7 @@
 #include "p2plab/simulator/simulate.h"
 #include "p2plab/simulator/simulated_executor.h"
 
-namespace p2plab {
+namespace p2plab::packet_costs_test {
 namespace {
 
 Profile h200() { return *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml"); }
@@ -139,4 +139,4 @@ TEST(PacketCosts, AreRefusedWhereNothingFitsOrDataIsWrong) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::packet_costs_test

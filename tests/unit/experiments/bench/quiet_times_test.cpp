@@ -9,7 +9,7 @@
 #include "run/findings.h"
 #include "run/plan_cases.h"
 
-namespace p2plab {
+namespace p2plab::quiet_times_test {
 namespace {
 
 // A GPU whose state the test sets.
@@ -205,4 +205,4 @@ TEST(DeviceFindings, SayWhichRowsWereDisturbedByWhat) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::quiet_times_test

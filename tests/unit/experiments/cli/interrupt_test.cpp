@@ -11,7 +11,7 @@
 #include "p2plab/experiment/run.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::interrupt_test {
 namespace {
 
 Experiment experiment() {
@@ -76,4 +76,4 @@ TEST(Interrupt, AStopDuringPlanningLeavesThePlansThatWereMade) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::interrupt_test

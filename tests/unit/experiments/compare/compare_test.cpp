@@ -7,7 +7,7 @@
 #include "compare/log_ratio.h"
 #include "p2plab/report/compare.h"
 
-namespace p2plab {
+namespace p2plab::compare_test {
 namespace {
 
 constexpr Bytes KiB{1 << 10};
@@ -156,4 +156,4 @@ TEST(LogRatio, TheIntervalIsStudents) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::compare_test

@@ -8,7 +8,7 @@
 
 #include "p2plab/report/compare.h"
 
-namespace p2plab {
+namespace p2plab::noise_test {
 namespace {
 
 constexpr int seeds = 100;
@@ -101,4 +101,4 @@ TEST(CompareNoise, ASlowdownIsToldWithItsIntervalAndRange) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::noise_test

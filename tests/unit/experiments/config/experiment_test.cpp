@@ -9,7 +9,7 @@
 #include "p2plab/experiment/experiment.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::experiment_test {
 namespace {
 
 Result<Experiment> read(const std::string& text) {
@@ -99,4 +99,4 @@ TEST(Experiment, TheExampleIsGood) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::experiment_test

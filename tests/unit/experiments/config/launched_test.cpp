@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab {
+namespace p2plab::launched_test {
 namespace {
 
 Result<LaunchedRank> of(const std::map<std::string, std::string>& set) {
@@ -52,4 +52,4 @@ TEST(LaunchedRank, WhatIsMissingOrWrongIsNamed) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::launched_test

@@ -10,7 +10,7 @@
 #include "p2plab/machine/presets.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::profile_source_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -46,4 +46,4 @@ TEST(ProfileKey, IsThatOfTheMachinesGpusWhereItIsNotSaid) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::profile_source_test

@@ -8,7 +8,7 @@
 #include "p2plab/report/compare.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::sweep_test {
 namespace {
 
 const std::string base = "version: 1\nname: sweep\ncollectives: [all_reduce]\nalgorithms: [ring, two_shot]\nsizes: [1 KiB, 64 MiB]\n";
@@ -154,4 +154,4 @@ TEST(Sweep, WhatIsStoppedKeepsWholeCells) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::sweep_test

@@ -15,7 +15,7 @@
 #include "support/scratch.h"
 #include "support/written_machine.h"
 
-namespace p2plab {
+namespace p2plab::diagnosis_test {
 namespace {
 
 std::vector<std::string> names_of(const Diagnosis& diagnosis) {
@@ -33,9 +33,9 @@ const Finding* find(const Diagnosis& diagnosis, const std::string& name) {
 TEST(Doctor, ComplainsOfNoHealthyMachine) {
   const char* asked = std::getenv("P2PLAB_DOCTOR_VARIANTS");
   const auto variants = static_cast<std::uint64_t>(asked != nullptr ? std::atoi(asked) : 30);
-  for (const auto& kind : testing::healthy_kinds()) {
+  for (const auto& kind : test::healthy_kinds()) {
     for (std::uint64_t seed = 0; seed < variants; ++seed) {
-      const auto diagnosis = diagnose(testing::healthy_machine(kind, seed));
+      const auto diagnosis = diagnose(test::healthy_machine(kind, seed));
       ASSERT_TRUE(diagnosis) << kind << " " << seed << ": " << describe(diagnosis.error());
       ASSERT_EQ(diagnosis->complaints(), 0) << kind << " " << seed << "\n" << diagnosis_text(*diagnosis);
       if (kind == "one_gpu") continue;
@@ -47,7 +47,7 @@ TEST(Doctor, ComplainsOfNoHealthyMachine) {
 
 // Presets as NVML, CUDA and sysfs would tell of them: nothing is said but that settings were not read, and one lost NVLink is seen on each.
 TEST(Doctor, ComplainsOfNoPresetButOfItsLostNvlink) {
-  const std::vector<std::tuple<std::string, testing::WrittenAs, std::string>> presets{
+  const std::vector<std::tuple<std::string, test::WrittenAs, std::string>> presets{
       {"dgx-p100", {.link = GBps(20), .compute_capability = 60}, "Tesla P100-SXM2-16GB"},
       {"dgx-v100", {.compute_capability = 70}, "Tesla V100-SXM2-32GB"},
       {"dgx-2", {.compute_capability = 70}, "Tesla V100-SXM3-32GB"},
@@ -56,7 +56,7 @@ TEST(Doctor, ComplainsOfNoPresetButOfItsLostNvlink) {
       {"hgx-h200:gpus=4", {}, "NVIDIA H200"},
       {"hgx-b200", {.link = GBps(50), .compute_capability = 100}, "NVIDIA B200"}};
   for (const auto& [preset, as, gpu] : presets) {
-    auto facts = testing::facts_of(*resolve_topology(preset), as, gpu);
+    auto facts = test::facts_of(*resolve_topology(preset), as, gpu);
     const auto healthy = diagnose(facts);
     ASSERT_TRUE(healthy) << preset << describe(healthy.error());
     EXPECT_EQ(names_of(*healthy), std::vector<std::string>{"readings.none"}) << preset << "\n" << diagnosis_text(*healthy);
@@ -70,7 +70,7 @@ TEST(Doctor, ComplainsOfNoPresetButOfItsLostNvlink) {
 // On a switch the bound of all-reduce is the mean of what GPUs send, as long as each sends a whole payload: 18 links of 25 GB/s are 450; with six of
 // one GPU's down (7 * 450 + 300) / 8.
 TEST(Doctor, PricesLostNvlinksByTheBound) {
-  auto facts = testing::healthy_machine("hgx_h100", 1);
+  auto facts = test::healthy_machine("hgx_h100", 1);
   for (std::size_t l = 12; l < 18; ++l) facts.nvml[3].links[l].active = false;
   const auto diagnosis = diagnose(facts);
   ASSERT_TRUE(diagnosis);
@@ -84,7 +84,7 @@ TEST(Doctor, PricesLostNvlinksByTheBound) {
 
 // Each GPU of a DGX-1 has links to four others: which pair lost two, both their ends say.
 TEST(Doctor, PricesALostPairOfDirectNvlinksByItsTwoEnds) {
-  auto facts = testing::healthy_machine("dgx1_v100", 1);
+  auto facts = test::healthy_machine("dgx1_v100", 1);
   for (auto& gpu : facts.nvml) {
     for (auto& link : gpu.links) {
       const bool joins = (gpu.bus_id == facts.nvml[0].bus_id && link.remote == facts.nvml[3].bus_id) ||
@@ -97,13 +97,13 @@ TEST(Doctor, PricesALostPairOfDirectNvlinksByItsTwoEnds) {
   ASSERT_EQ(std::ranges::count(names_of(*diagnosis), "nvlink.down"), 2);
   EXPECT_TRUE(diagnosis->findings[0].worth) << diagnosis_text(*diagnosis);
   EXPECT_LT(diagnosis->busbw->with, diagnosis->busbw->without);
-  EXPECT_EQ(diagnosis->busbw->without, diagnose(testing::healthy_machine("dgx1_v100", 1))->busbw->without);
+  EXPECT_EQ(diagnosis->busbw->without, diagnose(test::healthy_machine("dgx1_v100", 1))->busbw->without);
 }
 
 // Four lanes of PCIe 4 carry 16 GT/s * 4 * 128/130 / 8. Each GPU sends a whole payload, so the narrowest one limits it: busbw of four is 1.5 of that.
 TEST(Doctor, PricesANarrowPcieLinkByItsLanes) {
-  auto facts = testing::healthy_machine("l40s_sockets", 1);
-  testing::set_reading(facts, facts.nvml[1].bus_id, reading::link_width, "4");
+  auto facts = test::healthy_machine("l40s_sockets", 1);
+  test::set_reading(facts, facts.nvml[1].bus_id, reading::link_width, "4");
   const auto diagnosis = diagnose(facts);
   ASSERT_TRUE(diagnosis);
   const auto* narrow = find(*diagnosis, "pcie.narrow");
@@ -113,7 +113,7 @@ TEST(Doctor, PricesANarrowPcieLinkByItsLanes) {
 }
 
 TEST(Doctor, TwoFaultsAreEachPricedAloneAndTheMachineWithBoth) {
-  auto facts = testing::healthy_machine("hgx_h100", 2);
+  auto facts = test::healthy_machine("hgx_h100", 2);
   facts.nvml[0].links[17].active = false;
   facts.nvml[1].links[17].active = facts.nvml[1].links[16].active = false;
   const auto diagnosis = diagnose(facts);
@@ -126,7 +126,7 @@ TEST(Doctor, TwoFaultsAreEachPricedAloneAndTheMachineWithBoth) {
 }
 
 TEST(Doctor, StockGeForceHasNoPeerAccessByPolicyWhichIsANoteWithAPrice) {
-  const auto diagnosis = diagnose(testing::healthy_machine("rtx4090", 1));
+  const auto diagnosis = diagnose(test::healthy_machine("rtx4090", 1));
   ASSERT_TRUE(diagnosis);
   const auto* policy = find(*diagnosis, "peers.policy");
   ASSERT_NE(policy, nullptr);
@@ -136,7 +136,7 @@ TEST(Doctor, StockGeForceHasNoPeerAccessByPolicyWhichIsANoteWithAPrice) {
 }
 
 TEST(Doctor, WhatCannotBeReadIsUnknownAndNeverFine) {
-  auto facts = testing::healthy_machine("pro6000_switches", 1);
+  auto facts = test::healthy_machine("pro6000_switches", 1);
   for (auto& one : facts.readings) {
     if (one.what == reading::acs_redirect || one.what == reading::iommu_type || one.what == reading::throttle || one.what == reading::bar_largest) {
       one.value.clear();
@@ -155,7 +155,7 @@ TEST(Doctor, WhatCannotBeReadIsUnknownAndNeverFine) {
 }
 
 TEST(Doctor, FactsWithoutReadingsSayOnceThatNothingIsKnownOfSettings) {
-  auto facts = testing::healthy_machine("hgx_h100", 1);
+  auto facts = test::healthy_machine("hgx_h100", 1);
   facts.readings.clear();
   const auto diagnosis = diagnose(facts);
   ASSERT_TRUE(diagnosis);
@@ -163,15 +163,15 @@ TEST(Doctor, FactsWithoutReadingsSayOnceThatNothingIsKnownOfSettings) {
 }
 
 TEST(Doctor, RecordsAreDiagnosedAsTheMachineItself) {
-  auto facts = testing::healthy_machine("dgx1_v100", 4);
-  testing::set_reading(facts, "NCCL_P2P_DISABLE", reading::environment, "1");
+  auto facts = test::healthy_machine("dgx1_v100", 4);
+  test::set_reading(facts, "NCCL_P2P_DISABLE", reading::environment, "1");
   const auto back = read_facts(write_facts(facts), "box.json");
   ASSERT_TRUE(back) << describe(back.error());
   EXPECT_EQ(diagnosis_json(*diagnose(*back)), diagnosis_json(*diagnose(facts)));
 }
 
 TEST(Doctor, AReadingThatNoneHasIsNamedWithTheNearest) {
-  auto facts = testing::healthy_machine("one_gpu", 1);
+  auto facts = test::healthy_machine("one_gpu", 1);
   facts.readings.push_back({.subject = "machine", .what = "conteiner", .value = "docker"});
   const auto diagnosis = diagnose(facts);
   ASSERT_FALSE(diagnosis);
@@ -180,7 +180,7 @@ TEST(Doctor, AReadingThatNoneHasIsNamedWithTheNearest) {
 }
 
 TEST(Doctor, PairsOfGpusThatAreNotThereAreAnError) {
-  auto facts = testing::healthy_machine("l40s_sockets", 1);
+  auto facts = test::healthy_machine("l40s_sockets", 1);
   facts.peers.push_back({4, 0, true, true, 0});
   const auto diagnosis = diagnose(facts);
   ASSERT_FALSE(diagnosis);
@@ -188,13 +188,13 @@ TEST(Doctor, PairsOfGpusThatAreNotThereAreAnError) {
 }
 
 TEST(Doctor, WithoutAUsableGpuTheErrorSaysWhatStandsInTheWay) {
-  auto facts = testing::healthy_machine("l40s_sockets", 1);
+  auto facts = test::healthy_machine("l40s_sockets", 1);
   facts.cuda.clear();
   facts.nvml.clear();
   facts.peers.clear();
   facts.cuda_missing = "cuInit fails with code 100: no device";
-  testing::set_reading(facts, "machine", reading::nouveau, "1");
-  testing::set_reading(facts, "/dev/nvidiactl", reading::usable, "0");
+  test::set_reading(facts, "machine", reading::nouveau, "1");
+  test::set_reading(facts, "/dev/nvidiactl", reading::usable, "0");
   const auto diagnosis = diagnose(facts);
   ASSERT_FALSE(diagnosis);
   const auto text = describe(diagnosis.error());
@@ -289,4 +289,4 @@ TEST_F(Readings, WindowsLinksGroupsAndLimitsAreRead) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::diagnosis_test

@@ -9,11 +9,11 @@
 #include "p2plab/run/readings.h"
 #include "support/doctor/healthy_machine.h"
 
-namespace p2plab {
+namespace p2plab::faults_test {
 namespace {
 
-using testing::lose_reading;
-using testing::set_reading;
+using test::lose_reading;
+using test::set_reading;
 using Break = std::function<void(MachineFacts&)>;
 
 struct Fault {
@@ -188,7 +188,7 @@ bool follows(const std::string& name, const std::string& fault) {
 // 100 a second is what DCGM calls too many: counts below an hour of that are silent, others a note that harms no verdict.
 TEST(Doctor, SaysOfCorrectedErrorsOfNvLinksOnlyFromWhenTheyMatter) {
   for (const auto& [count, said] : {std::pair{"359999", false}, {"360000", true}}) {
-    auto facts = testing::healthy_machine("hgx_a100", 1);
+    auto facts = test::healthy_machine("hgx_a100", 1);
     of_gpu(reading::nvlink_crc_errors, count)(facts);
     const auto diagnosis = diagnose(facts);
     ASSERT_TRUE(diagnosis) << describe(diagnosis.error());
@@ -205,7 +205,7 @@ class InjectedFault : public ::testing::TestWithParam<std::size_t> {};
 TEST_P(InjectedFault, IsNamedAndNothingElseIs) {
   const auto& fault = faults()[GetParam()];
   for (const std::uint64_t seed : {1, 2, 3}) {
-    auto facts = testing::healthy_machine(fault.kind, seed);
+    auto facts = test::healthy_machine(fault.kind, seed);
     fault.put_in(facts);
     const auto diagnosis = diagnose(facts);
     ASSERT_TRUE(diagnosis) << describe(diagnosis.error());
@@ -266,7 +266,7 @@ class InjectedNote : public ::testing::TestWithParam<std::size_t> {};
 
 TEST_P(InjectedNote, IsNamedAndHarmsNoVerdict) {
   const auto& note = notes()[GetParam()];
-  auto facts = testing::healthy_machine(note.kind, 1);
+  auto facts = test::healthy_machine(note.kind, 1);
   note.put_in(facts);
   const auto diagnosis = diagnose(facts);
   ASSERT_TRUE(diagnosis) << describe(diagnosis.error());
@@ -288,4 +288,4 @@ INSTANTIATE_TEST_SUITE_P(Doctor, InjectedFault, ::testing::Range(std::size_t{0},
 });
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::faults_test

@@ -8,7 +8,7 @@
 #include "doctor/probes/verdict.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::probes_test {
 namespace {
 
 using doctor::ProbeEnd;
@@ -24,7 +24,7 @@ doctor::ProbeLimits limits_for(const std::vector<MemoryFault>& faults) {
 bool all_granted(int /*from*/, int /*to*/) { return true; }
 
 // Four GPUs on a switch; every access reaches 0.9 of its links.
-Topology machine() { return testing::one_switch(gpus, GBps(100)); }
+Topology machine() { return test::one_switch(gpus, GBps(100)); }
 
 std::vector<doctor::ProbeRecord> probed(const std::vector<MemoryFault>& faults) {
   const auto make = [faults]() -> Result<std::unique_ptr<PairProber>> {
@@ -61,19 +61,19 @@ TEST(Matrix, WholeMemoryIsRightEverywhereAndNothingIsFound) {
 // Three flows share no link of a switch; on a shared bus of the same width each gets a third.
 TEST(Matrix, LinksAreSharedByAllThatPassThemAtOnce) {
   EXPECT_EQ(doctor::rate_of_links({PairAccess::all_at_once, 0, 1}, machine()), GBps(100));
-  const auto islands = testing::islands_over_pcie(2, 2);  // each GPU has 25 GB/s to a host, 100 to its neighbour
+  const auto islands = test::islands_over_pcie(2, 2);  // each GPU has 25 GB/s to a host, 100 to its neighbour
   EXPECT_EQ(doctor::rate_of_links({PairAccess::copy_engine, 0, 1}, islands), GBps(100));
   EXPECT_EQ(doctor::rate_of_links({PairAccess::copy_engine, 0, 2}, islands), GBps(25));
   EXPECT_EQ(doctor::rate_of_links({PairAccess::both_ways, 0, 2}, islands), GBps(25));
   // Two GPUs behind each of two switches: both pass the link above their switch.
-  auto builder = testing::with_gpus("switches", 4);
+  auto builder = test::with_gpus("switches", 4);
   const auto host = builder.add_node({.name = "host", .kind = NodeKind::host});
   for (int s = 0; s < 2; ++s) {
     const auto above = builder.add_node({.name = "sw" + std::to_string(s), .kind = NodeKind::pcie_switch});
     builder.add_duplex(above, host, LinkKind::pcie, GBps(25), Seconds{1e-6});
     for (int g = 2 * s; g < 2 * s + 2; ++g) builder.add_duplex(NodeId{g}, above, LinkKind::pcie, GBps(25), Seconds{1e-6});
   }
-  const auto switches = testing::built(std::move(builder));
+  const auto switches = test::built(std::move(builder));
   EXPECT_EQ(doctor::rate_of_links({PairAccess::copy_engine, 0, 2}, switches), GBps(25));
   EXPECT_EQ(doctor::rate_of_links({PairAccess::all_at_once, 0, 2}, switches), GBps(12.5));
 }
@@ -189,4 +189,4 @@ TEST(ChildProcess, ThatHangsIsNotWaitedFor) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::probes_test

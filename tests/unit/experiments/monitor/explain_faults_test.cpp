@@ -8,7 +8,7 @@
 
 #include "monitor/explain.h"
 
-namespace p2plab::monitor {
+namespace p2plab::monitor::explain_faults_test {
 namespace {
 
 constexpr std::uint64_t ms = 1'000'000;
@@ -297,4 +297,4 @@ TEST(RasText, ComplaintsAreQuotedAndOtherTextsRefused) {
 }
 
 }  // namespace
-}  // namespace p2plab::monitor
+}  // namespace p2plab::monitor::explain_faults_test

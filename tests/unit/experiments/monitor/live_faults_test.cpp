@@ -20,7 +20,7 @@
 #include "monitor/watcher.h"
 #include "support/scratch.h"
 
-namespace p2plab::monitor {
+namespace p2plab::monitor::live_faults_test {
 namespace {
 
 constexpr int ranks = 3;
@@ -157,4 +157,4 @@ TEST_F(LiveFaults, OfRanksThatEndInOrderNothingIsSaid) {
 }
 
 }  // namespace
-}  // namespace p2plab::monitor
+}  // namespace p2plab::monitor::live_faults_test

@@ -10,7 +10,7 @@
 #include "monitor/views.h"
 #include "support/scratch.h"
 
-namespace p2plab::monitor {
+namespace p2plab::monitor::monitor_views_test {
 namespace {
 
 // One rank's calls of 1000 float16 that take `us` each.
@@ -297,4 +297,4 @@ TEST(Alarms, AreToldOnceAndEndOnlyWhenTheyStayAway) {
 }
 
 }  // namespace
-}  // namespace p2plab::monitor
+}  // namespace p2plab::monitor::monitor_views_test

@@ -13,7 +13,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::evaluator_test {
 namespace {
 
 // Seven GPUs of a DGX-1, six for all-reduce: uneven trees through relays.
@@ -24,7 +24,7 @@ TEST(Evaluate, FindsTheFormInWhichUnevenTreesTakeTheTimeOfTheBound) {
     const Evaluator evaluator(machine);
     const auto payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum);
     const auto best = lower_bound(*bound(machine, make_collective(kind, machine.ranks())), payload);
-    const auto proved = *evaluator.prove(*testing::plan_on(machine, "forest", kind), false);
+    const auto proved = *evaluator.prove(*test::plan_on(machine, "forest", kind), false);
     const auto found = evaluator.evaluate(proved, payload);
     ASSERT_TRUE(found) << describe(found.error());
     EXPECT_LE(found->prediction.time.count(), 1.01 * best.count()) << to_string(kind);
@@ -38,7 +38,7 @@ TEST(Evaluate, SlicesPlansOfManyLanes) {
   const auto machine = *make_preset("torus", {{"dims", "4x4"}});
   const Evaluator evaluator(machine);
   const auto payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum);
-  const auto found = evaluator.evaluate(*evaluator.prove(*testing::plan_on(machine, "forest", CollectiveKind::all_reduce), false), payload);
+  const auto found = evaluator.evaluate(*evaluator.prove(*test::plan_on(machine, "forest", CollectiveKind::all_reduce), false), payload);
   ASSERT_TRUE(found) << describe(found.error());
   EXPECT_GT(found->program.blocks(), 64);
   const auto& tuning = found->program.tuning;
@@ -48,13 +48,13 @@ TEST(Evaluate, SlicesPlansOfManyLanes) {
 // Programs that were timed are remembered: each has its own time all the same, the second time too, and by the ends of the profile's intervals, a
 // twentieth wider for what the model leaves out.
 TEST(Evaluator, SaysOfEveryProgramWhatTheSimulatorSays) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
   const Evaluator evaluator(machine, profile);
   const auto time = [&](const Program& program, const Profile& costs) { return to_seconds(simulate(machine, program, costs)->makespan); };
   for (int turn = 0; turn < 2; ++turn) {
     for (const auto* planner : {"ring", "two_shot"}) {
-      const auto plan = *testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+      const auto plan = *test::plan_on(machine, planner, CollectiveKind::all_reduce);
       const auto proof = *verify(machine, plan.schedule);
       for (const std::int64_t elements : {4096, 8192}) {
         for (const int parts : {1, 2}) {
@@ -76,7 +76,7 @@ TEST(Evaluator, IntervalsHoldWhatIsAssumedOfTheMachine) {
   const auto machine = import_smi(text, "x.txt", {.gpu = "l40s"})->topology;
   const auto answered = [&](Bandwidth rate) { return import_smi(text, "x.txt", {.gpu = "l40s", .socket_link = rate})->topology; };
   const Evaluator evaluator(machine);
-  const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  const auto plan = *test::plan_on(machine, "ring", CollectiveKind::all_reduce);
   const auto proof = *verify(machine, plan.schedule);
   const auto program = *lower(plan.schedule, proof, {.elements = 1 << 20, .type = DataType::float16}, {});
   const auto prediction = *evaluator.predict(program);
@@ -89,9 +89,9 @@ TEST(Evaluator, IntervalsHoldWhatIsAssumedOfTheMachine) {
 // What is found does not hang on the limit: either nothing, or what is found without one.
 TEST(Evaluate, FindsBelowALimitWhatItFindsWithoutOne) {
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/a100.yaml");
-  for (const auto& machine : {testing::one_switch(4), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
+  for (const auto& machine : {test::one_switch(4), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
     for (const auto* planner : {"ring", "forest", "two_shot", "hierarchical"}) {
-      const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+      const auto plan = test::plan_on(machine, planner, CollectiveKind::all_reduce);
       if (!plan) continue;
       for (const auto size : {64_KiB, 16_MiB}) {
         const auto payload = payload_of(size, DataType::float32, ReduceOp::sum);
@@ -117,11 +117,11 @@ TEST(Evaluate, FindsBelowALimitWhatItFindsWithoutOne) {
 
 // A program whose bound is above the limit is not played; else it takes what it takes without a limit.
 TEST(Evaluate, TimesAProgramUpToALimit) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   const Evaluator evaluator(machine);
   const auto payload = payload_of(1_MiB, DataType::float32, ReduceOp::sum);
   const auto program =
-      evaluator.evaluate_as(*evaluator.prove(*testing::plan_on(machine, "ring", CollectiveKind::all_reduce), false), payload, {})->program;
+      evaluator.evaluate_as(*evaluator.prove(*test::plan_on(machine, "ring", CollectiveKind::all_reduce), false), payload, {})->program;
   const auto played = *evaluator.simulate(program, {});
   const auto bounded = *evaluator.simulate(program, {.useful = played.bound - SimTime{1}});
   EXPECT_EQ(bounded.makespan, played.bound);
@@ -138,7 +138,7 @@ TEST(Planners, TakeNoLessThanTheySay) {
   const auto payload = payload_of(8_MiB, DataType::float32, ReduceOp::sum);
   const auto planners = builtin_planners();
   int said = 0;
-  for (const auto& machine : {testing::one_switch(5), *make_preset("torus", {{"dims", "3x3"}}), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
+  for (const auto& machine : {test::one_switch(5), *make_preset("torus", {{"dims", "3x3"}}), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
     const Evaluator evaluator(machine);
     for (const auto& planner : planners.entries()) {
       for (const auto* trees : {"auto", "1"}) {
@@ -148,7 +148,7 @@ TEST(Planners, TakeNoLessThanTheySay) {
           const auto collective = make_collective(kind, machine.ranks());
           const auto complete = *complete_parameters(planner.name, planner.parameters, parameters);
           const auto least = planner.make()->least_time(machine, collective, {.payload = payload, .parameters = complete});
-          const auto plan = testing::plan_on(machine, planner.name, collective, parameters);
+          const auto plan = test::plan_on(machine, planner.name, collective, parameters);
           if (!least || !plan) continue;
           ++said;
           const auto found = evaluator.evaluate(*evaluator.prove(*plan, false), payload);
@@ -163,4 +163,4 @@ TEST(Planners, TakeNoLessThanTheySay) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::evaluator_test

@@ -9,7 +9,7 @@
 #include "plan/collective_bound.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::plan_summary_test {
 namespace {
 
 // So many that a pairwise plan of them is folded; of the first one's way out only a range is known.
@@ -31,7 +31,7 @@ Topology switch_with_an_assumed_link() {
 // At its ends that link is like no other, so that there the program is played whole.
 TEST(PlanSummary, OfAFoldedProgramHasTheIntervalOfTheWhole) {
   const auto machine = switch_with_an_assumed_link();
-  const auto plan = *testing::plan_on(machine, "pairwise", CollectiveKind::all_to_all);
+  const auto plan = *test::plan_on(machine, "pairwise", CollectiveKind::all_to_all);
   const auto limit = limit_of(machine, plan.schedule.collective());
   std::optional<PlanSummary> whole;
   for (const bool folded : {false, true}) {
@@ -55,7 +55,7 @@ TEST(PlanSummary, OfAFoldedProgramHasTheIntervalOfTheWhole) {
 TEST(PlanSummary, SaysWhatLinkRatesAloneKeepFromTheBound) {
   const auto machine = *make_preset("hgx-a100", {{"nodes", "64"}});
   const Evaluator evaluator(machine, *load_profile(P2PLAB_SOURCE_DIR "/profiles/a100.yaml"), {.folded = true});
-  const auto proved = *evaluator.prove(*testing::plan_on(machine, "tree", CollectiveKind::all_reduce), false);
+  const auto proved = *evaluator.prove(*test::plan_on(machine, "tree", CollectiveKind::all_reduce), false);
   const auto limit = limit_of(machine, proved->plan->schedule.collective());
   for (const auto size : {1_MiB, 64_MiB}) {
     const auto found = evaluator.evaluate_as(proved, payload_of(size, DataType::float32, ReduceOp::sum), {.slice = Bytes{1 << 20}});
@@ -76,7 +76,7 @@ TEST(PlanSummary, PlansThatReadInsideServersComeNearTheBoundThatCountsLatency) {
   PlanContext context;
   context.fold_from = 256;
   const auto collective = make_collective(CollectiveKind::all_reduce, machine.ranks());
-  const auto proved = *evaluator.prove(*testing::plan_on(machine, "hierarchical", collective, {{"inside", "read"}}, context), false);
+  const auto proved = *evaluator.prove(*test::plan_on(machine, "hierarchical", collective, {{"inside", "read"}}, context), false);
   const auto limit = limit_of(machine, collective);
   for (const auto& [size, slice, above] : {std::tuple{64_MiB, Bytes{2048}, 1.02}, std::tuple{1_MiB, Bytes{512}, 1.3}}) {
     const auto found = evaluator.evaluate_as(proved, payload_of(size, DataType::float32, ReduceOp::sum), {.slice = slice});
@@ -89,4 +89,4 @@ TEST(PlanSummary, PlansThatReadInsideServersComeNearTheBoundThatCountsLatency) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::plan_summary_test

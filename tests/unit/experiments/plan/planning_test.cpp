@@ -15,7 +15,7 @@
 #include "plan/selector.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::planning_test {
 namespace {
 
 Payload elements(std::int64_t count) { return {.elements = count, .type = DataType::float16}; }
@@ -35,7 +35,7 @@ TEST(Auto, SaysWhosePlanItLeftOutForItsProofFailed) {
   planners.add({"idle", "moves nothing", {}, [] { return std::make_unique<Idle>(); }});
   const auto known = builtin_planners();
   planners.add(*known.find("ring"));
-  const Evaluator evaluator(testing::one_switch(4));
+  const Evaluator evaluator(test::one_switch(4));
   PlanBook book(evaluator);
   const PlanningOptions options;
   const auto chosen =
@@ -46,7 +46,7 @@ TEST(Auto, SaysWhosePlanItLeftOutForItsProofFailed) {
 }
 
 TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
-  const Planning planning(Evaluator(testing::one_switch(4)));
+  const Planning planning(Evaluator(test::one_switch(4)));
   const auto collective = make_collective(CollectiveKind::all_reduce, 4);
   std::vector<std::pair<std::string, Seconds>> told;
   const auto chosen =
@@ -68,7 +68,7 @@ TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
 }
 
 TEST(Auto, TakesFewRoundsForSmallAndFewBytesForLargePayloads) {
-  const auto topology = testing::one_switch(8);
+  const auto topology = test::one_switch(8);
   Profile profile;
   profile.launch = profile.signal_peer = Seconds{1e-6};
   const Planning planning(Evaluator(topology, profile));
@@ -108,7 +108,7 @@ TEST(Auto, LeavesOutOnlyWhatCanBeNeitherBestNorRunnerUp) {
 
 // 16 servers of 4 GPUs: what grows with the pairs of GPUs comes after what grows with the GPUs.
 TEST(Auto, AsksLargeGroupsFirstForShortPlans) {
-  const Planning planning(Evaluator(testing::servers(16, 4)));
+  const Planning planning(Evaluator(test::servers(16, 4)));
   std::vector<std::string> asked;
   PlanningOptions options;
   options.considered = [&](const std::string& name, std::optional<Seconds>) { asked.push_back(name); };
@@ -159,7 +159,7 @@ TEST(Auto, SaysWhyNoPlanIsPossible) {
 }
 
 TEST(Auto, ChecksItsParametersAndTheContract) {
-  const Evaluator evaluator(testing::one_switch(4));
+  const Evaluator evaluator(test::one_switch(4));
   EXPECT_EQ(plan_one(evaluator, {"auto", {{"no_such", "1"}}}, make_collective(CollectiveKind::broadcast, 4), elements(8)).error().code,
             ErrorCode::unknown_name);
   EXPECT_EQ(plan_one(evaluator, {"auto"}, make_collective(CollectiveKind::broadcast, 4, Rank{7}), elements(8)).error().code,
@@ -167,7 +167,7 @@ TEST(Auto, ChecksItsParametersAndTheContract) {
 }
 
 TEST(Planning, TakesAPlanOfAFileForItsMachineAndCollectiveOnly) {
-  const auto topology = testing::one_switch(4);
+  const auto topology = test::one_switch(4);
   const Planning planning{Evaluator(topology)};
   const auto collective = make_collective(CollectiveKind::all_reduce, 4);
   const auto made = planning.plan({"ring"}, collective, elements(1 << 16));
@@ -179,7 +179,7 @@ TEST(Planning, TakesAPlanOfAFileForItsMachineAndCollectiveOnly) {
   EXPECT_EQ(same->prediction.time, made->prediction.time);
   EXPECT_EQ(planning.plan(choice, collective, elements(1 << 10))->proved, same->proved);
   EXPECT_EQ(planning.plan(choice, make_collective(CollectiveKind::broadcast, 4), elements(8)).error().message, "the plan file is for all_reduce");
-  const auto elsewhere = plan_one(Evaluator(testing::full_mesh(4)), choice, collective, elements(8));
+  const auto elsewhere = plan_one(Evaluator(test::full_mesh(4)), choice, collective, elements(8));
   ASSERT_FALSE(elsewhere);
   EXPECT_EQ(elsewhere.error().code, ErrorCode::unsupported);
   EXPECT_NE(elsewhere.error().message.find(topology.fingerprint()), std::string::npos) << elsewhere.error().message;
@@ -242,4 +242,4 @@ TEST(Planning, FindsTheSameFormOfAPlanWhoeverAskedFirst) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::planning_test

@@ -9,7 +9,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
 
-namespace p2plab {
+namespace p2plab::process_groups_test {
 namespace {
 
 Topology machine(const Parameters& parameters) { return *make_preset("hgx-h100", parameters); }
@@ -186,4 +186,4 @@ TEST(ProcessGroups, OfOtherSizesOfOneRankAndThatOverlapArePlanned) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::process_groups_test

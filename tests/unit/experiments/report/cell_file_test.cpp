@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab {
+namespace p2plab::cell_file_test {
 namespace {
 
 TEST(CellFile, IsReadBackToTheLastBit) {
@@ -66,4 +66,4 @@ TEST(CellFile, WhatIsNoWholeCellIsNone) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::cell_file_test

@@ -10,7 +10,7 @@
 
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::inputs_test {
 namespace {
 
 TEST(Inputs, AbsoluteNamesOfWhichOneBeginsTheOtherAreEachRenamedOnce) {
@@ -30,4 +30,4 @@ TEST(Inputs, AbsoluteNamesOfWhichOneBeginsTheOtherAreEachRenamedOnce) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::inputs_test

@@ -9,7 +9,7 @@
 #include "p2plab/report/report.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::report_test {
 namespace {
 
 Row row_of(const std::string& algorithm, Bytes size, double predicted_us) {
@@ -184,4 +184,4 @@ TEST(ReadReport, BadFilesGiveAnErrorWithTheirPlace) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::report_test

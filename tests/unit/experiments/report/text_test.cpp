@@ -8,7 +8,7 @@
 #include "p2plab/report/report.h"
 #include "report/text_table.h"
 
-namespace p2plab {
+namespace p2plab::text_test {
 namespace {
 
 using enum TextTable::Align;
@@ -136,4 +136,4 @@ TEST(ReportText, ARowThatIsNotProvedOrWrongBringsItsColumnBack) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::text_test

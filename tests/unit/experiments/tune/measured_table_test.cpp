@@ -11,7 +11,7 @@
 #include "p2plab/run/builtin_executors.h"
 #include "p2plab/simulator/profile.h"
 
-namespace p2plab {
+namespace p2plab::measured_table_test {
 namespace {
 
 // Gives each planner the time that the test wants; says what it was asked.
@@ -196,4 +196,4 @@ TEST(MeasuredTable, TheHostExecutorTimesPlansOfRealData) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::measured_table_test

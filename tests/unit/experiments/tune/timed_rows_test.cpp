@@ -6,7 +6,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/run/builtin_executors.h"
 
-namespace p2plab {
+namespace p2plab::timed_rows_test {
 namespace {
 
 // Rows in the same kernel cost 1 us each, apart 4 us whatever their number; no other executor knows.
@@ -128,4 +128,4 @@ TEST(TimedRows, AreRealOnTheHostExecutor) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::timed_rows_test

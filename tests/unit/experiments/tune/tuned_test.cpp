@@ -16,7 +16,7 @@
 #include "p2plab/run/gpu_tuning.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::tuned_test {
 namespace {
 
 Topology machine(const std::string& text) {
@@ -278,4 +278,4 @@ TEST(Tuned, WhatIsDoneCanBeHadAtAnyTime) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::tuned_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab {
+namespace p2plab::error_test {
 
 namespace {
 
@@ -24,4 +24,4 @@ TEST(NearestName, NothingIsNearWhatIsFarFromAll) {
 
 }  // namespace
 
-}  // namespace p2plab
+}  // namespace p2plab::error_test

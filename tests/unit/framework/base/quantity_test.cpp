@@ -6,7 +6,7 @@
 
 #include "p2plab/base/quantity.h"
 
-namespace p2plab {
+namespace p2plab::quantity_test {
 namespace {
 
 std::int64_t bytes(std::string_view text) {
@@ -124,4 +124,4 @@ TEST(Quantity, HostileNumbersEndInErrorsAtOnce) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::quantity_test

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace p2plab {
+namespace p2plab::result_test {
 namespace {
 
 const std::string long_text(64, 'x');  // beyond what a string holds in itself
@@ -27,4 +27,4 @@ TEST(Result, GivesNoReferenceIntoATemporary) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::result_test

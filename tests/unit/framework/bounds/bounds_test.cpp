@@ -7,7 +7,7 @@
 
 #include "support/optima.h"
 
-namespace p2plab {
+namespace p2plab::bounds_test {
 namespace {
 
 Bound bound_of(const Topology& topology, CollectiveKind kind, Rank root = Rank{0}) {
@@ -240,37 +240,37 @@ TEST(Bounds, TimeIsBandwidthPlusTheDelayOfTheCut) {
 class Reference : public ::testing::Test {
  protected:
   void SetUp() override {
-    rows_ = testing::optima();
-    if (rows_.empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
+    rows_ = test::optima();
+    if (rows_.empty()) GTEST_SKIP() << "no reference optima in " << test::reference_optima();
     ASSERT_EQ(rows_.size(), 21);
   }
-  std::vector<testing::Optimum> rows_;
+  std::vector<test::Optimum> rows_;
 };
 
 TEST_F(Reference, AllGatherIsExact) {
   for (const auto& row : rows_) {
-    const auto machine = testing::reference_machine(row.name);
+    const auto machine = test::reference_machine(row.name);
     EXPECT_EQ(to_string(bound_of(machine, CollectiveKind::all_gather).inverse_rate), row.all_gather_inverse_rate) << row.name;
   }
 }
 
 TEST_F(Reference, AllReduceIsTheLinearProgram) {
   for (const auto& row : rows_) {
-    const auto best = bound_of(testing::reference_machine(row.name), CollectiveKind::all_reduce);
+    const auto best = bound_of(test::reference_machine(row.name), CollectiveKind::all_reduce);
     EXPECT_NEAR(best.algbw_gbps(), row.all_reduce, 1e-6 * row.all_reduce) << row.name << " " << best.argument;
   }
 }
 
 TEST_F(Reference, AllToAllIsTheConcurrentFlow) {
   for (const auto& row : rows_) {
-    EXPECT_NEAR(bound_of(testing::reference_machine(row.name), CollectiveKind::all_to_all).algbw_gbps(), row.all_to_all, 1e-6 * row.all_to_all)
+    EXPECT_NEAR(bound_of(test::reference_machine(row.name), CollectiveKind::all_to_all).algbw_gbps(), row.all_to_all, 1e-6 * row.all_to_all)
         << row.name;
   }
 }
 
 TEST_F(Reference, BroadcastFromTheBestRootIsExact) {
   for (const auto& row : rows_) {
-    const auto machine = testing::reference_machine(row.name);
+    const auto machine = test::reference_machine(row.name);
     double best = 0;
     for (int r = 0; r < machine.ranks(); ++r) best = std::max(best, bound_of(machine, CollectiveKind::broadcast, Rank{r}).algbw_gbps());
     EXPECT_NEAR(best, row.broadcast, 1e-9 * row.broadcast) << row.name;
@@ -278,4 +278,4 @@ TEST_F(Reference, BroadcastFromTheBestRootIsExact) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::bounds_test

@@ -9,7 +9,7 @@
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/presets.h"
 
-namespace p2plab {
+namespace p2plab::distances_test {
 namespace {
 
 constexpr double out_of_reach = std::numeric_limits<double>::infinity();
@@ -85,4 +85,4 @@ TEST(Distances, OfManyGpusAreThoseOfTheFarthest) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::distances_test

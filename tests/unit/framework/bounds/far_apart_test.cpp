@@ -6,7 +6,7 @@
 
 #include "p2plab/bounds/bounds.h"
 
-namespace p2plab {
+namespace p2plab::far_apart_test {
 namespace {
 
 // A ring of six GPUs with chords, rates of 1000 to 9000 B/s, every third link `wide`; a limited node and a budget that two links share.
@@ -53,4 +53,4 @@ TEST(FarApart, BoundsAreTheSameHoweverWideTheLinksAreThatBindNothing) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::far_apart_test

@@ -11,11 +11,11 @@
 #include "support/all_trees.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::in_network_test {
 namespace {
 
 using enum CollectiveKind;
-using testing::AllTrees;
+using test::AllTrees;
 
 Bound best_of(const Topology& topology, CollectiveKind kind, const InNetwork& able = {}, Rank root = Rank{0}) {
   auto result = bound(topology, make_collective(kind, topology.ranks(), root), able);
@@ -66,7 +66,7 @@ double best_by_brute_force(const Topology& topology, CollectiveKind kind, const 
 // Three GPUs and two switches that may be linked; the last link closes a ring, so that all is in reach.
 Topology random_machine(std::mt19937& random) {
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
-  auto builder = testing::with_gpus("random", 3);
+  auto builder = test::with_gpus("random", 3);
   for (const auto* name : {"sw0", "sw1"}) builder.add_node({.name = name, .kind = NodeKind::nvswitch});
   const auto link = [&](int a, int b) { builder.add_link({NodeId{a}, NodeId{b}, LinkKind::other, GBps(1 + below(4)), {}}); };
   for (int g = 0; g < 3; ++g) {
@@ -79,7 +79,7 @@ Topology random_machine(std::mt19937& random) {
   if (below(2) == 0) link(3, 4);
   if (below(2) == 0) link(4, 3);
   for (int g = 0; g < 3; ++g) link(g, (g + 1) % 3);
-  return testing::built(std::move(builder));
+  return test::built(std::move(builder));
 }
 
 TEST(InNetwork, OnRandomMachinesTheRateIsThatOfAllTreesTogether) {
@@ -106,7 +106,7 @@ TEST(InNetwork, OnRandomMachinesTheRateIsThatOfAllTreesTogether) {
 
 TEST(InNetwork, ThroughOneSwitchAllReducePassesOnce) {
   for (const int n : {2, 3, 5, 6, 7, 8, 16}) {
-    const auto machine = testing::one_switch(n, GBps(300));
+    const auto machine = test::one_switch(n, GBps(300));
     const auto able = all_switches(machine);
     EXPECT_EQ(best_of(machine, all_reduce, able).inverse_rate, reduced(1, 300)) << n;
     EXPECT_TRUE(best_of(machine, all_reduce, able).attained) << n;
@@ -121,7 +121,7 @@ TEST(InNetwork, ThroughOneSwitchAllReducePassesOnce) {
 
 TEST(InNetwork, MulticastAloneOrReducingAloneDoesNotSpeedAllReduceOfEqualGpus) {
   // Multicast: of n GPUs all but the roots' shares send their data to the root one by one, so n - 1 payloads enter GPUs as sums and n - 1 as results.
-  const auto machine = testing::one_switch(8, GBps(300));
+  const auto machine = test::one_switch(8, GBps(300));
   const auto able = all_switches(machine);
   EXPECT_EQ(best_of(machine, all_reduce, {able.multicast, {}}).inverse_rate, reduced(14, 2400));
   EXPECT_EQ(best_of(machine, all_reduce, {{}, able.reduce}).inverse_rate, reduced(14, 2400));
@@ -152,7 +152,7 @@ TEST(InNetwork, AGpuThatOnlyRelaysIsCountedExactlyInAllReduce) {
   // n of n + 1 GPUs, all joined at 50 GB/s: n (n - 1) links among them carry trees of 2 (n - 1) links, and 2 n links of the relay one pair of trees
   // with its root there at 50 GB/s.
   for (const int n : {3, 7, 15}) {
-    const auto machine = testing::full_mesh(n + 1, GBps(50));
+    const auto machine = test::full_mesh(n + 1, GBps(50));
     const auto best = bound(machine, make_collective(all_reduce, n));
     ASSERT_TRUE(best);
     EXPECT_EQ(best->inverse_rate, reduced(1, 25 * n + 50)) << best->argument;
@@ -170,7 +170,7 @@ TEST(InNetwork, MulticastHelpsAllGatherWhereGpusSendLessThanTheyReceive) {
       (reversed ? gpu.ingress : gpu.egress) = GBps(100);
       builder.add_duplex(builder.add_node(gpu), hub, LinkKind::nvlink, GBps(300), Seconds{1e-6});
     }
-    const auto machine = testing::built(std::move(builder));
+    const auto machine = test::built(std::move(builder));
     const auto kind = reversed ? reduce_scatter : all_gather;
     EXPECT_EQ(best_of(machine, kind).inverse_rate, reduced(3, 100));
     EXPECT_EQ(best_of(machine, kind, all_switches(machine)).inverse_rate, reduced(1, 100));
@@ -179,7 +179,7 @@ TEST(InNetwork, MulticastHelpsAllGatherWhereGpusSendLessThanTheyReceive) {
 
 TEST(InNetwork, GroupsCountOnceForWhatIsMulticast) {
   // Three GPUs whose ways up share one budget of 10 GB/s: each block goes up twice, or once.
-  auto builder = testing::with_gpus("shared", 3);
+  auto builder = test::with_gpus("shared", 3);
   const auto hub = builder.add_node({.name = "sw", .kind = NodeKind::pcie_switch});
   std::vector<LinkId> up;
   for (int g = 0; g < 3; ++g) {
@@ -187,7 +187,7 @@ TEST(InNetwork, GroupsCountOnceForWhatIsMulticast) {
     builder.add_link({hub, NodeId{g}, LinkKind::pcie, GBps(10), {}});
   }
   builder.add_group({"root", GBps(10), up});
-  const auto machine = testing::built(std::move(builder));
+  const auto machine = test::built(std::move(builder));
   EXPECT_EQ(best_of(machine, all_gather).inverse_rate, reduced(6, 10));
   EXPECT_EQ(best_of(machine, all_gather, all_switches(machine)).inverse_rate, reduced(3, 10));
   // All-reduce needs a payload up from each GPU, whatever the switch does.
@@ -196,13 +196,13 @@ TEST(InNetwork, GroupsCountOnceForWhatIsMulticast) {
 
 TEST(InNetwork, OneWayInAndTwoWaysOutNeedACopyInTheSwitch) {
   for (const bool reversed : {false, true}) {
-    auto builder = testing::with_gpus("fan", 3);
+    auto builder = test::with_gpus("fan", 3);
     const auto hub = builder.add_node({.name = "sw", .kind = NodeKind::nvswitch});
     const auto link = [&](NodeId a, NodeId b) { builder.add_link({reversed ? b : a, reversed ? a : b, LinkKind::other, GBps(1), {}}); };
     link(NodeId{0}, hub);
     link(hub, NodeId{1});
     link(hub, NodeId{2});
-    const auto machine = testing::built(std::move(builder));
+    const auto machine = test::built(std::move(builder));
     const auto kind = reversed ? reduce : broadcast;
     EXPECT_EQ(best_of(machine, kind).inverse_rate, reduced(2, 1));
     EXPECT_EQ(best_of(machine, kind, all_switches(machine)).inverse_rate, reduced(1, 1));
@@ -227,11 +227,11 @@ TEST(InNetwork, MachinesTooLargeForTheTreesOfOneRootAreRefusedBeforeTablesAreMad
 TEST(InNetwork, WhatOnlyCodingCouldReachIsNotPromised) {
   // The butterfly: every cut lets 2 GB/s through, but copies alone carry 3/2 (three trees of five links over nine, two trees on the middle link).
   for (const bool reversed : {false, true}) {
-    auto builder = testing::with_gpus("butterfly", 3);
+    auto builder = test::with_gpus("butterfly", 3);
     for (const auto* name : {"a", "b", "c", "d"}) builder.add_node({.name = name, .kind = NodeKind::network_switch});
     for (const auto& [a, b] : {std::pair{0, 3}, {0, 4}, {3, 1}, {3, 5}, {4, 2}, {4, 5}, {5, 6}, {6, 1}, {6, 2}})
       builder.add_link({NodeId{reversed ? b : a}, NodeId{reversed ? a : b}, LinkKind::other, GBps(1), {}});
-    const auto machine = testing::built(std::move(builder));
+    const auto machine = test::built(std::move(builder));
     const auto best = best_of(machine, reversed ? reduce : broadcast, all_switches(machine));
     EXPECT_EQ(best.inverse_rate, reduced(2, 3)) << best.argument;
     EXPECT_TRUE(best.attained);
@@ -248,7 +248,7 @@ TEST(InNetwork, SwitchlessMachinesAndPlainTransfersStayAsTheyAre) {
       EXPECT_EQ(best_of(*machine, kind, all_switches(*machine)).inverse_rate, best_of(*machine, kind).inverse_rate) << name << to_string(kind);
     }
   }
-  const auto star = testing::one_switch(4);
+  const auto star = test::one_switch(4);
   EXPECT_NE(best_of(star, all_to_all, all_switches(star)).argument.find("cannot help"), std::string::npos);
 }
 
@@ -267,4 +267,4 @@ TEST(InNetwork, ListsNameNodesAndKinds) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::in_network_test

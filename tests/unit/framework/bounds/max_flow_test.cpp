@@ -7,7 +7,7 @@
 
 #include "p2plab/detail/max_flow.h"
 
-namespace p2plab {
+namespace p2plab::max_flow_test {
 namespace {
 
 struct Arc {
@@ -48,4 +48,4 @@ TEST(MaxFlow, RunsLikeANewNetworkEachTime) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::max_flow_test

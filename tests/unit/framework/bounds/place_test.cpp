@@ -10,7 +10,7 @@
 #include "p2plab/machine/presets.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::place_test {
 namespace {
 
 std::set<int> numbers(const Placement& placement) {
@@ -37,7 +37,7 @@ TEST(Place, FourOfADgx1V100AreAQuadAndFourteenSubsetsAreNotJoined) {
 }
 
 TEST(Place, AllSubsetsOfASwitchAreAlike) {
-  const auto placements = place(testing::one_switch(7), 3);
+  const auto placements = place(test::one_switch(7), 3);
   ASSERT_TRUE(placements);
   ASSERT_EQ(placements->size(), 1U);
   EXPECT_EQ(placements->front().alike, 35);
@@ -46,7 +46,7 @@ TEST(Place, AllSubsetsOfASwitchAreAlike) {
 
 // A ring of six in a shuffled order: neighbours stand side by side in the order that is given.
 TEST(Place, TheOrderFollowsTheLinks) {
-  const auto machine = testing::meshed(6, {{0, 3, 1}, {3, 1, 1}, {1, 5, 1}, {5, 2, 1}, {2, 4, 1}, {4, 0, 1}});
+  const auto machine = test::meshed(6, {{0, 3, 1}, {3, 1, 1}, {1, 5, 1}, {5, 2, 1}, {2, 4, 1}, {4, 0, 1}});
   const auto placements = place(machine, 6);
   ASSERT_TRUE(placements);
   const auto& gpus = placements->front().gpus;
@@ -59,13 +59,13 @@ TEST(Place, TheOrderFollowsTheLinks) {
 }
 
 TEST(Place, OneGpuNeedsNoLink) {
-  const auto placements = place(testing::line(3), 1);
+  const auto placements = place(test::line(3), 1);
   ASSERT_TRUE(placements);
   EXPECT_EQ(subsets(*placements), 3);
 }
 
 TEST(Place, RefusesWhatCannotBeChosen) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   for (const int count : {-1, 0, 5}) EXPECT_EQ(place(machine, count).error().code, ErrorCode::invalid_input) << count;
   EXPECT_EQ(place(machine, 2, CollectiveKind::broadcast).error().code, ErrorCode::invalid_input);
   EXPECT_EQ(place(*make_preset("ring", {{"gpus", "64"}}), 32).error().code, ErrorCode::unsupported);
@@ -90,4 +90,4 @@ TEST(Place, EndsEarlyWithWhatWasWeighed) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::place_test

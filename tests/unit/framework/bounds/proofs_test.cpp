@@ -15,7 +15,7 @@
 #include "support/random_topology.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::proofs_test {
 namespace {
 
 using bounds::no_arc;
@@ -115,7 +115,7 @@ TEST(Prices, OfASharedBudgetAreThatOfTheBudgetAlone) {
 TEST(Prices, OfAllToAllProveTheBoundByTheCheapestWaysToo) {
   int by_prices = 0;
   for (unsigned seed = 0; seed < 60; ++seed) {
-    const auto machine = testing::RandomTopology{seed}.make();
+    const auto machine = test::RandomTopology{seed}.make();
     const auto best = bound(machine, make_collective(CollectiveKind::all_to_all, machine.ranks()));
     if (!best || best->prices.empty()) continue;
     ++by_prices;
@@ -156,7 +156,7 @@ TEST(Prices, ThatAreNoMultiplesOfOneAreKeptToTwelveDigits) {
 // Two boxes of eight: each node by itself is a part; 15 payloads enter the GPUs twice, over 12 lanes of 25 GB/s each and 16 NICs' 25. As two parts
 // they are entered once by each half, over the NICs alone. All in one part prove nothing.
 TEST(Partitions, AreCountedByWhatEntersPartsWithGpus) {
-  const auto machine = testing::machine("dgx-a100:nodes=2");
+  const auto machine = test::machine("dgx-a100:nodes=2");
   std::vector<int> each(machine.nodes().size());
   std::iota(each.begin(), each.end(), 0);
   EXPECT_EQ(bounds::proved_by_partition(machine, each, {}), reduced(2 * 15, 16 * 12 * 25 + 16 * 25));
@@ -175,7 +175,7 @@ TEST(Partitions, AreCountedByWhatEntersPartsWithGpus) {
 
 // A bound that claims twice what its cut, or its partition, proves is a fault of ours, and is not given.
 TEST(Proofs, ThatProveLessThanIsClaimedAreRefused) {
-  const auto machine = testing::machine("dgx-v100");
+  const auto machine = test::machine("dgx-v100");
   for (const auto& [kind, by] : {std::pair{CollectiveKind::all_gather, "the cut {"}, {CollectiveKind::all_reduce, "the partition proves"}}) {
     const auto collective = make_collective(kind, machine.ranks());
     const auto blocks = *contract(collective, machine.ranks());
@@ -192,7 +192,7 @@ TEST(Proofs, ThatProveLessThanIsClaimedAreRefused) {
 TEST(Prices, OfTreesProveNoMoreThanIsTrueAtAnyPrices) {
   std::mt19937 random{7};
   for (const auto* name : {"dgx-v100", "mi250x", "hgx-h200:gpus=5", "torus:dims=3x3"}) {
-    const auto machine = testing::machine(name);
+    const auto machine = test::machine(name);
     const auto best = *bound(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()));
     TreeDemand demand;
     for (int r = 0; r < machine.ranks(); ++r) demand.receivers.push_back(machine.node_of(Rank{r}).value);
@@ -210,7 +210,7 @@ TEST(Prices, OfTreesProveNoMoreThanIsTrueAtAnyPrices) {
 
 TEST(Proofs, StandBesideEveryBound) {
   for (const auto* name : {"dgx-v100", "hgx-h200:gpus=7", "mi250x", "pcie-server", "dgx-a100:nodes=2", "torus:dims=3x3"}) {
-    const auto machine = testing::machine(name);
+    const auto machine = test::machine(name);
     for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::gather,
                             CollectiveKind::all_to_all, CollectiveKind::send_receive}) {
       const auto best = bound(machine, make_collective(kind, machine.ranks()));
@@ -222,4 +222,4 @@ TEST(Proofs, StandBesideEveryBound) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::proofs_test

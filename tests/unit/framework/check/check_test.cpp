@@ -8,14 +8,14 @@
 #include "support/machines.h"
 #include "support/program_writer.h"
 
-namespace p2plab {
+namespace p2plab::check_test {
 namespace {
 
-using testing::in;
-using testing::on;
-using testing::out;
-using testing::ProgramWriter;
-using testing::slot;
+using test::in;
+using test::on;
+using test::out;
+using test::ProgramWriter;
+using test::slot;
 
 constexpr Payload kibibyte{.elements = 1024, .type = DataType::uint8};
 
@@ -23,7 +23,7 @@ std::string verdict(const Topology& machine, const Program& program) {
   const auto checked = check(machine, program);
   return checked ? "proved" : describe(checked.error());
 }
-std::string verdict(const Program& program) { return verdict(testing::one_switch(program.ranks()), program); }
+std::string verdict(const Program& program) { return verdict(test::one_switch(program.ranks()), program); }
 
 // Rank 0's kibibyte lies in its own output; how rank 1 gets it is up to the test.
 ProgramWriter broadcast(const Tuning& tuning = {}, int ranks = 2) {
@@ -34,7 +34,7 @@ ProgramWriter broadcast(const Tuning& tuning = {}, int ranks = 2) {
 
 TEST(ProgramCheck, APushIsProved) {
   const auto program = broadcast().lane(0).move(1024, {in(0)}, {out(1)}).done();
-  const auto proof = check(testing::one_switch(2), program);
+  const auto proof = check(test::one_switch(2), program);
   ASSERT_TRUE(proof) << describe(proof.error());
   EXPECT_EQ(proof->accesses(), 4U);
   EXPECT_EQ(proof->pairs(), 0U);
@@ -182,7 +182,7 @@ TEST(ProgramCheck, AnInputThatSharesItsMemoryWithAnOutputIsReadBeforeItIsOverwri
 }
 
 TEST(ProgramCheck, WhatTheMachineDoesNotJoinIsRefused) {
-  EXPECT_EQ(verdict(testing::line(3), broadcast({}, 3).lane(0).move(1024, {in(0)}, {out(1), out(2)}).done()),
+  EXPECT_EQ(verdict(test::line(3), broadcast({}, 3).lane(0).move(1024, {in(0)}, {out(1), out(2)}).done()),
             "error: lane 1, instruction 0 (step 1, rank 0): it writes the output of rank 2, but the machine has no path for that (GPUs do not "
             "forward)\n");
 }
@@ -192,7 +192,7 @@ TEST(ProgramCheck, AGibibyteCostsWhatAMebibyteCosts) {
     ProgramWriter writer(make_collective(CollectiveKind::broadcast, 2), 2, {.elements = bytes, .type = DataType::uint8},
                          {.blocks_per_lane = 4, .slice = 4_KiB});
     writer.lane(0).move(bytes, {in(0)}, {out(0), out(1)}).lane(1).move(bytes - 16, {out(1)}, {out(1)}, {on(0, 0)});
-    const auto machine = testing::one_switch(2);
+    const auto machine = test::one_switch(2);
     const auto proof = check(machine, writer.done());
     EXPECT_TRUE(proof) << describe(proof.error());
     return proof->pairs();
@@ -201,4 +201,4 @@ TEST(ProgramCheck, AGibibyteCostsWhatAMebibyteCosts) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::check_test

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab::checking {
+namespace p2plab::checking::grid_test {
 namespace {
 
 TEST(CommonSize, DividesAllThatWasTold) {
@@ -67,4 +67,4 @@ TEST(Grid, IsNotMadeWhereItWouldHaveTooManyPlaces) {
 }
 
 }  // namespace
-}  // namespace p2plab::checking
+}  // namespace p2plab::checking::grid_test

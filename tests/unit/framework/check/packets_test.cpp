@@ -8,7 +8,7 @@
 #include "support/plans.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::packets_test {
 namespace {
 
 constexpr auto wires = {PacketWire::ll, PacketWire::ll128, PacketWire::lamport};
@@ -35,7 +35,7 @@ struct Packets {
 };
 
 Packets packets_of(const char* planner, CollectiveKind kind, Bytes size, int ranks = 4, PacketWire wire = PacketWire::ll, PeerAccess access = {}) {
-  auto program = testing::planned(testing::one_switch(ranks), planner, kind, size);
+  auto program = test::planned(test::one_switch(ranks), planner, kind, size);
   auto packets = make_packet_program(program, access, wire);
   return {std::move(program), std::move(packets), std::move(access)};
 }
@@ -169,8 +169,8 @@ TEST(PacketCheck, AnItemLoadedTogetherWithOneThatWritesWhatItReadsIsRefused) {
 }
 
 TEST(PacketCheck, ProgramsAreCheckedWithTheirPackets) {
-  const auto machine = testing::one_switch(3);
-  auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 4_KiB);
+  const auto machine = test::one_switch(3);
+  auto program = test::planned(machine, "ring", CollectiveKind::all_reduce, 4_KiB);
   auto packets = make_packet_program(program, {}, PacketWire::ll);
   packets.ranks[1].pop_back();
   program.packets = std::make_shared<const PacketProgram>(packets);
@@ -180,4 +180,4 @@ TEST(PacketCheck, ProgramsAreCheckedWithTheirPackets) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::packets_test

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab::checking {
+namespace p2plab::checking::slices_test {
 namespace {
 
 // The need by looking at every byte.
@@ -58,4 +58,4 @@ TEST(Slices, NeedsAreThoseOfEveryByteOrMore) {
 }
 
 }  // namespace
-}  // namespace p2plab::checking
+}  // namespace p2plab::checking::slices_test

@@ -8,10 +8,10 @@
 #include "support/exported.h"
 #include "support/formats/msccl_reader.h"
 
-namespace p2plab {
+namespace p2plab::import_test {
 namespace {
 
-using Case = testing::Exportable;
+using Case = test::Exportable;
 using enum CollectiveKind;
 
 Result<Case> imported(const std::string& text, const Topology& machine) {
@@ -26,20 +26,20 @@ Result<Case> imported(const std::string& text, const Topology& machine) {
 }
 
 TEST(Import, ExportImportExportGivesTheSameFile) {
-  auto all = testing::exportable_plans();
-  all.push_back(testing::exportable(testing::dgx1(8, true, false), "ring", all_reduce, 1_MiB));
-  all.push_back(testing::exportable(testing::dgx1(8, true, false), "forest", all_gather, 1_MiB));
-  all.push_back(testing::exportable(testing::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
-  all.push_back(testing::exportable(*resolve_topology("star:gpus=34"), "one_shot", all_reduce, 64_KiB));
+  auto all = test::exportable_plans();
+  all.push_back(test::exportable(test::dgx1(8, true, false), "ring", all_reduce, 1_MiB));
+  all.push_back(test::exportable(test::dgx1(8, true, false), "forest", all_gather, 1_MiB));
+  all.push_back(test::exportable(test::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
+  all.push_back(test::exportable(*resolve_topology("star:gpus=34"), "one_shot", all_reduce, 64_KiB));
   for (const auto& c : all) {
     for (const char* format : {"msccl-xml", "rccl-msccl", "mscclpp-json"}) {
       SCOPED_TRACE(std::string(format) + " " + c.plan.planner + " " + c.machine.name() + " " + std::string(to_string(c.program.collective.kind)));
       auto mine = c;
-      const auto first = testing::try_export(mine, format);
+      const auto first = test::try_export(mine, format);
       if (!first) continue;  // its limits are msccl_test's business
       auto again = imported(first->front().content, c.machine);
       ASSERT_TRUE(again) << again.error().message;
-      const auto second = testing::exported(*again, format);
+      const auto second = test::exported(*again, format);
       EXPECT_EQ(first->front().content, second.front().content);
     }
   }
@@ -72,7 +72,7 @@ constexpr const char* fused =
 )";
 
 TEST(Import, FusedStepsAndMessagesThatMustWaitGiveAProvedSchedule) {
-  const auto c = imported(fused, testing::one_switch(2));
+  const auto c = imported(fused, test::one_switch(2));
   ASSERT_TRUE(c) << c.error().message;
   EXPECT_EQ(c->plan.schedule.chunks().size(), 2U);
   EXPECT_EQ(c->plan.tuning.protocol, Protocol::ll);
@@ -98,7 +98,7 @@ constexpr const char* fused_plan = R"({"name": "ar2", "collective": "allreduce",
   "channels": [{"channel_type": "memory", "connected_to": [0]}], "remote_buffers": [{"rank": 0, "type": "i", "access_channel_types": ["memory"]}]}]})";
 
 TEST(Import, MscclppsFusedStepsGiveAProvedSchedule) {
-  const auto c = imported(fused_plan, testing::one_switch(2));
+  const auto c = imported(fused_plan, test::one_switch(2));
   ASSERT_TRUE(c) << c.error().message;
   EXPECT_EQ(c->plan.schedule.step_count(), 4U);
   EXPECT_TRUE(c->program.in_place);
@@ -116,7 +116,7 @@ TEST(Import, MscclppsFusedStepsGiveAProvedSchedule) {
 
 TEST(Import, WhatIsWrongIsNamedWithItsLine) {
   const auto error = [](const std::string& text) {
-    const auto read = imported(text, testing::one_switch(2));
+    const auto read = imported(text, test::one_switch(2));
     EXPECT_FALSE(read);
     return read ? std::string{} : fmt::format("{}: {}", read.error().where ? read.error().where->line : 0, read.error().message);
   };
@@ -140,10 +140,10 @@ TEST(Import, AnAlgorithmThatAddsTwiceIsNotProved) {
       <step s="1" type="rrcs" srcbuf="i" srcoff="1")",
                              R"(type="s" srcbuf="i" srcoff="1" dstbuf="s" dstoff="0" cnt="1" depid="-1" deps="-1" hasdep="0"/>
       <step s="1" type="rrcs" srcbuf="i" srcoff="1")");
-  const auto read = imported(twice, testing::one_switch(2));
+  const auto read = imported(twice, test::one_switch(2));
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, ErrorCode::verification_failed);
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::import_test

@@ -13,15 +13,15 @@
 #include "p2plab/machine/topology_import.h"
 #include "support/exported.h"
 
-namespace p2plab {
+namespace p2plab::machine_files_test {
 namespace {
 
-using testing::exported;
+using test::exported;
 using enum CollectiveKind;
 
 // Four GPUs behind two bridges of one host; pairs joined by four NVLinks, or all by a switch.
 Topology pcie_tree(bool nvswitch) {
-  auto builder = testing::with_gpus("tree", 4);
+  auto builder = test::with_gpus("tree", 4);
   const auto host = builder.add_node({.name = "host", .kind = NodeKind::host});
   const auto pcie = Bandwidth::bytes_per_second(31'507'692'308);  // 16 GT/s, 16 lanes
   for (int b = 0; b < 2; ++b) {
@@ -34,7 +34,7 @@ Topology pcie_tree(bool nvswitch) {
     const auto hub = builder.add_node({.name = "sw", .kind = NodeKind::nvswitch});
     for (int g = 0; g < 4; ++g) builder.add_duplex(NodeId{g}, hub, LinkKind::nvlink, GBps(450), Seconds{1e-6});
   }
-  return testing::built(std::move(builder));
+  return test::built(std::move(builder));
 }
 
 std::map<std::pair<int, int>, std::int64_t> bottlenecks(const Topology& machine) {
@@ -49,7 +49,7 @@ std::map<std::pair<int, int>, std::int64_t> bottlenecks(const Topology& machine)
 TEST(NcclTopo, ReadBackItIsTheSameMachine) {
   for (const bool nvswitch : {false, true}) {
     const auto machine = pcie_tree(nvswitch);
-    const auto text = exported(testing::exportable(machine, "one_shot", all_reduce, 1_MiB), "nccl-topo").front().content;
+    const auto text = exported(test::exportable(machine, "one_shot", all_reduce, 1_MiB), "nccl-topo").front().content;
     EXPECT_FALSE(text.starts_with("<?"));
     EXPECT_EQ(text.find('\t'), std::string::npos);
     const auto read = import_nccl_xml(text, "topo.xml");
@@ -75,19 +75,19 @@ TEST(NcclTopo, ReadBackItIsTheSameMachine) {
 
 TEST(NcclTopo, SaysWhatTheFileCannot) {
   const auto message = [](const Topology& machine) {
-    auto c = testing::exportable(machine, "one_shot", all_reduce, 1_MiB);
-    const auto refused = testing::try_export(c, "nccl-topo");
+    auto c = test::exportable(machine, "one_shot", all_reduce, 1_MiB);
+    const auto refused = test::try_export(c, "nccl-topo");
     return refused ? std::string{} : refused.error().message;
   };
-  EXPECT_EQ(message(testing::one_switch(4)), "NCCL topology: the machine has no host, under which NCCL wants every GPU; give its PCIe");
-  EXPECT_EQ(message(testing::islands_over_pcie(2, 2)), "NCCL topology: 25 GB/s of PCIe to gpu0 is no generation and width that the file can say");
-  EXPECT_EQ(message(testing::dgx1(2, true, true)), "");  // 12 GB/s: what NCCL counts of 16 lanes of 8 GT/s
+  EXPECT_EQ(message(test::one_switch(4)), "NCCL topology: the machine has no host, under which NCCL wants every GPU; give its PCIe");
+  EXPECT_EQ(message(test::islands_over_pcie(2, 2)), "NCCL topology: 25 GB/s of PCIe to gpu0 is no generation and width that the file can say");
+  EXPECT_EQ(message(test::dgx1(2, true, true)), "");  // 12 GB/s: what NCCL counts of 16 lanes of 8 GT/s
 }
 
 // SimGrid's parser: its document type, links before routes, units, one route for each pair.
 TEST(SimGridPlatform, EachPairOfGpusHasARouteWithTheMachinesBandwidthAndLatency) {
-  for (const auto& machine : {pcie_tree(false), testing::one_switch(3), testing::islands_over_pcie(2, 2)}) {
-    auto c = testing::exportable(machine, "one_shot", all_reduce, 1_MiB);
+  for (const auto& machine : {pcie_tree(false), test::one_switch(3), test::islands_over_pcie(2, 2)}) {
+    auto c = test::exportable(machine, "one_shot", all_reduce, 1_MiB);
     const auto text = exported(c, "simgrid").front().content;
     EXPECT_NE(text.find("<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">"), std::string::npos);
     pugi::xml_document document;
@@ -128,7 +128,7 @@ TEST(SimGridPlatform, EachPairOfGpusHasARouteWithTheMachinesBandwidthAndLatency)
 }
 
 // The bands of a table.
-Result<std::vector<ExportedFile>> table(const std::string& format, const std::vector<testing::Exportable>& bands) {
+Result<std::vector<ExportedFile>> table(const std::string& format, const std::vector<test::Exportable>& bands) {
   std::vector<ExportJob> jobs;
   for (std::size_t b = 0; b < bands.size(); ++b) {
     jobs.push_back({&bands[b].machine, &bands[b].plan, &bands[b].program, Bytes{b == 0 ? 0 : std::int64_t{1} << (10 * b)},
@@ -138,9 +138,9 @@ Result<std::vector<ExportedFile>> table(const std::string& format, const std::ve
   return (*exporters.get("format", format))->make()->write_table(jobs);
 }
 
-std::vector<testing::Exportable> bands_of(CollectiveKind kind, const std::vector<std::string>& planners) {
-  std::vector<testing::Exportable> all;
-  for (const auto& planner : planners) all.push_back(testing::exportable(testing::one_switch(4), planner, kind, 64_KiB));
+std::vector<test::Exportable> bands_of(CollectiveKind kind, const std::vector<std::string>& planners) {
+  std::vector<test::Exportable> all;
+  for (const auto& planner : planners) all.push_back(test::exportable(test::one_switch(4), planner, kind, 64_KiB));
   return all;
 }
 
@@ -209,4 +209,4 @@ TEST(UccScores, RangesMeetWithoutOverlap) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::machine_files_test

@@ -9,18 +9,18 @@
 #include "support/exported.h"
 #include "support/formats/message_readers.h"
 
-namespace p2plab {
+namespace p2plab::messages_test {
 namespace {
 
-using testing::exported;
-using Case = testing::Exportable;
+using test::exported;
+using Case = test::Exportable;
 
-using testing::Op;
-using testing::Ops;
-using testing::read_chakra;
-using testing::read_goal;
-using testing::replay;
-using testing::Traffic;
+using test::Op;
+using test::Ops;
+using test::read_chakra;
+using test::read_goal;
+using test::replay;
+using test::Traffic;
 
 Traffic traffic_of(const Program& program) {
   Traffic traffic;
@@ -48,16 +48,16 @@ std::vector<Case> cases() {
   std::vector<Case> all;
   const Tuning sliced{.blocks_per_lane = 2, .slice = 1_KiB};
   for (const int n : {1, 2, 3, 5, 8}) {
-    const auto machine = testing::one_switch(n);
-    for (const char* planner : {"ring", "tree", "two_shot"}) all.push_back(testing::exportable(machine, planner, all_reduce, 9'997_B, {}, sliced));
-    all.push_back(testing::exportable(machine, "one_shot", all_reduce, 10'000_B, {{"mode", "pull"}}));
-    all.push_back(testing::exportable(machine, "one_shot", all_gather, Bytes{n * 1000}));
-    all.push_back(testing::exportable(machine, "ring", reduce_scatter, Bytes{n * 1000}, {}, sliced));
-    all.push_back(testing::exportable(machine, "pairwise", all_to_all, Bytes{n * n * 64}));
+    const auto machine = test::one_switch(n);
+    for (const char* planner : {"ring", "tree", "two_shot"}) all.push_back(test::exportable(machine, planner, all_reduce, 9'997_B, {}, sliced));
+    all.push_back(test::exportable(machine, "one_shot", all_reduce, 10'000_B, {{"mode", "pull"}}));
+    all.push_back(test::exportable(machine, "one_shot", all_gather, Bytes{n * 1000}));
+    all.push_back(test::exportable(machine, "ring", reduce_scatter, Bytes{n * 1000}, {}, sliced));
+    all.push_back(test::exportable(machine, "pairwise", all_to_all, Bytes{n * n * 64}));
   }
-  all.push_back(testing::exportable(testing::dgx1(8, true, false), "ring", all_reduce, 0_B));
-  all.push_back(testing::exportable(testing::dgx1(8, true, false), "forest", all_gather, 64_KiB));
-  all.push_back(testing::exportable(testing::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB, {}, sliced));
+  all.push_back(test::exportable(test::dgx1(8, true, false), "ring", all_reduce, 0_B));
+  all.push_back(test::exportable(test::dgx1(8, true, false), "forest", all_gather, 64_KiB));
+  all.push_back(test::exportable(test::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB, {}, sliced));
   return all;
 }
 
@@ -70,25 +70,25 @@ TEST(Goal, ReplayMovesTheProgramsDataAndNeverHangs) {
 
 // The reader takes a cpu of 255 for a machine of 256 = 0 CPUs.
 TEST(Goal, MoreThreadBlocksOrLinksThanItsReaderCanNumberAreRefusedWithTheirNumber) {
-  const auto machine = testing::one_switch(2);
-  auto most = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 255});
-  EXPECT_TRUE(testing::try_export(most, "goal"));
-  auto many = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 256});
-  const auto refused = testing::try_export(many, "goal");
+  const auto machine = test::one_switch(2);
+  auto most = test::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 255});
+  EXPECT_TRUE(test::try_export(most, "goal"));
+  auto many = test::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 256});
+  const auto refused = test::try_export(many, "goal");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "GOAL: a GPU has 256 thread blocks, each a CPU; at most 255 can be numbered");
   std::vector<std::tuple<int, int, int>> edges;
   for (int i = 1; i <= 256; ++i) edges.emplace_back(0, i, 1);
-  auto star = testing::exportable(testing::meshed(257, edges), "one_shot", CollectiveKind::broadcast, 4_KiB);
-  const auto wide = testing::try_export(star, "goal");
+  auto star = test::exportable(test::meshed(257, edges), "one_shot", CollectiveKind::broadcast, 4_KiB);
+  const auto wide = test::try_export(star, "goal");
   ASSERT_FALSE(wide);
   EXPECT_EQ(wide.error().message, "GOAL: a GPU has 256 neighbours, each a NIC; at most 255 can be numbered");
 }
 
 // LogGOPSim books a message on the sender's NIC number at both ends, so links that meet at a GPU have different numbers, the same at both ends.
 TEST(Goal, EachLinkOfAGpuIsANicOfItsOwnWithOneNumberAtBothEnds) {
-  for (const auto& machine : {testing::full_mesh(5), testing::dgx1(8, true, false), testing::line(4)}) {
-    const auto c = testing::exportable(machine, "forest", CollectiveKind::all_gather, 64_KiB);
+  for (const auto& machine : {test::full_mesh(5), test::dgx1(8, true, false), test::line(4)}) {
+    const auto c = test::exportable(machine, "forest", CollectiveKind::all_gather, 64_KiB);
     const auto ranks = read_goal(exported(c, "goal").front().content);
     std::map<std::pair<int, int>, std::set<int>> nics;  // GPU, peer: on direct links only
     for (std::size_t r = 0; r < ranks.size(); ++r) {
@@ -131,4 +131,4 @@ TEST(Chakra, EveryRankHasAFirstNodeAndSumsCountTheirAdditions) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::messages_test

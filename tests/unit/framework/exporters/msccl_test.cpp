@@ -7,13 +7,13 @@
 #include "support/exported.h"
 #include "support/formats/msccl_reader.h"
 
-namespace p2plab {
+namespace p2plab::msccl_test {
 namespace {
 
-using testing::exported;
-using testing::msccl_refuses;
-using testing::MscclRun;
-using Case = testing::Exportable;
+using test::exported;
+using test::msccl_refuses;
+using test::MscclRun;
+using Case = test::Exportable;
 using enum CollectiveKind;
 
 std::map<int, int> once(int first, int count) {
@@ -45,9 +45,9 @@ void expect_right_data(const Case& c, const std::string& xml) {
 }
 
 TEST(MscclXml, ItsInterpreterEndsWithEverySumWhereTheCollectiveWantsIt) {
-  auto all = testing::exportable_plans();
-  all.push_back(testing::exportable(testing::dgx1(8, true, false), "ring", all_reduce, 1_MiB));
-  all.push_back(testing::exportable(testing::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
+  auto all = test::exportable_plans();
+  all.push_back(test::exportable(test::dgx1(8, true, false), "ring", all_reduce, 1_MiB));
+  all.push_back(test::exportable(test::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
   for (const auto& c : all) {
     SCOPED_TRACE(c.plan.planner + " " + std::to_string(c.machine.ranks()) + " " + std::string(to_string(c.program.collective.kind)));
     const bool scatters = c.program.collective.kind == reduce_scatter;
@@ -55,14 +55,14 @@ TEST(MscclXml, ItsInterpreterEndsWithEverySumWhereTheCollectiveWantsIt) {
     EXPECT_EQ(msccl_refuses(xml, {}), std::nullopt);
     if (!scatters) expect_right_data(c, xml);
     const auto rccl = exported(c, "rccl-msccl").front().content;
-    EXPECT_EQ(msccl_refuses(rccl, testing::rccl_reader), std::nullopt);
+    EXPECT_EQ(msccl_refuses(rccl, test::rccl_reader), std::nullopt);
     EXPECT_EQ(msccl_refuses(rccl, {}).has_value(), scatters);  // the dialects name it differently
   }
 }
 
 // What a reader with these limits takes of a plan: right data, or a refusal with the number that is too large.
-void expect_read_or_refused(Case c, const std::string& format, const testing::MscclReader& reader, bool fits) {
-  auto files = testing::try_export(c, format);
+void expect_read_or_refused(Case c, const std::string& format, const test::MscclReader& reader, bool fits) {
+  auto files = test::try_export(c, format);
   ASSERT_EQ(static_cast<bool>(files), fits) << (files ? "" : files.error().message);
   if (!files) {
     EXPECT_EQ(files.error().code, ErrorCode::unsupported);
@@ -90,9 +90,9 @@ TEST(MscclXml, PlansBeyondALimitAreSpreadOrRefusedWithTheNumber) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(std::string(row.machine) + " " + row.planner);
-    const auto c = testing::exportable(*resolve_topology(row.machine), row.planner, all_reduce, 4_MiB, row.parameters);
+    const auto c = test::exportable(*resolve_topology(row.machine), row.planner, all_reduce, 4_MiB, row.parameters);
     expect_read_or_refused(c, "msccl-xml", {}, row.fits);
-    expect_read_or_refused(c, "rccl-msccl", testing::rccl_reader, row.fits_rccl);
+    expect_read_or_refused(c, "rccl-msccl", test::rccl_reader, row.fits_rccl);
   }
 }
 
@@ -105,9 +105,9 @@ TEST(MscclXml, ALongChunkIsMovedInStepsOfAtMost71) {
       builder.add_step(Rank{r}, std::array{input(Rank{r}, chunk)}, std::array{output(Rank{r}, chunk), output(Rank{1 - r}, chunk)});
     }
   }
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   Case c{machine, {*std::move(builder).build(), "test"}, {}};
-  c.program = testing::lowered(machine, c.plan.schedule, 1_MiB);
+  c.program = test::lowered(machine, c.plan.schedule, 1_MiB);
   expect_read_or_refused(c, "msccl-xml", {}, true);
 }
 
@@ -119,17 +119,17 @@ TEST(MscclXml, MoreStepsThanAThreadBlockHoldsAreRefusedWithTheirNumber) {
       builder.add_step(Rank{r}, std::array{input(Rank{r}, chunk)}, std::array{output(Rank{r}, chunk), output(Rank{1 - r}, chunk)});
     }
   }
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   Case c{machine, {*std::move(builder).build(), "test"}, {}};
-  c.program = testing::lowered(machine, c.plan.schedule, 1_MiB);
-  const auto refused = testing::try_export(c, "msccl-xml");
+  c.program = test::lowered(machine, c.plan.schedule, 1_MiB);
+  const auto refused = test::try_export(c, "msccl-xml");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "MSCCL XML: 257 steps in one thread block on rank 0; at most 256 are read");
 }
 
 TEST(MscclXml, SaysWhatItCannotSay) {
-  auto c = testing::exportable(testing::one_switch(4), "tree", broadcast, 64_KiB);
-  const auto refused = testing::try_export(c, "msccl-xml");
+  auto c = test::exportable(test::one_switch(4), "tree", broadcast, 64_KiB);
+  const auto refused = test::try_export(c, "msccl-xml");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
   EXPECT_EQ(refused.error().message, "MSCCL XML: it has no collective for broadcast");
@@ -138,4 +138,4 @@ TEST(MscclXml, SaysWhatItCannotSay) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::msccl_test

@@ -5,15 +5,15 @@
 #include "support/exported.h"
 #include "support/formats/mscclpp_reader.h"
 
-namespace p2plab {
+namespace p2plab::mscclpp_test {
 namespace {
 
-using Case = testing::Exportable;
+using Case = test::Exportable;
 using enum CollectiveKind;
 
 void expect_right_data(const Case& c, const nlohmann::json& plan) {
   for (const unsigned seed : {1U, 2U, 3U}) {
-    testing::MscclppRun run(plan, seed);
+    test::MscclppRun run(plan, seed);
     const auto n = c.machine.ranks();
     for (int g = 0; g < n; ++g) {
       for (auto& value : run.buffer(static_cast<std::size_t>(g), 'i')) value = {{g, 1}};
@@ -35,29 +35,29 @@ void expect_right_data(const Case& c, const nlohmann::json& plan) {
 TEST(MscclppJson, ItsKernelEndsWithEverySumWhereTheCollectiveWantsItInAnyOrderOfThreadBlocks) {
   std::vector<Case> all;
   for (const int n : {2, 3, 5}) {
-    const auto machine = testing::one_switch(n);
-    for (const char* planner : {"ring", "tree", "one_shot", "two_shot"}) all.push_back(testing::exportable(machine, planner, all_reduce, 64_KiB));
-    all.push_back(testing::exportable(machine, "one_shot", all_reduce, 64_KiB, {{"mode", "pull"}}));
-    all.push_back(testing::exportable(machine, "one_shot", all_gather, Bytes{n * 4096}));
-    all.push_back(testing::exportable(machine, "ring", reduce_scatter, Bytes{n * 4096}));
-    all.push_back(testing::exportable(machine, "pairwise", all_to_all, Bytes{n * n * 4096}));
+    const auto machine = test::one_switch(n);
+    for (const char* planner : {"ring", "tree", "one_shot", "two_shot"}) all.push_back(test::exportable(machine, planner, all_reduce, 64_KiB));
+    all.push_back(test::exportable(machine, "one_shot", all_reduce, 64_KiB, {{"mode", "pull"}}));
+    all.push_back(test::exportable(machine, "one_shot", all_gather, Bytes{n * 4096}));
+    all.push_back(test::exportable(machine, "ring", reduce_scatter, Bytes{n * 4096}));
+    all.push_back(test::exportable(machine, "pairwise", all_to_all, Bytes{n * n * 4096}));
   }
-  all.push_back(testing::exportable(testing::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
+  all.push_back(test::exportable(test::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
   for (const auto& c : all) {
     SCOPED_TRACE(c.plan.planner + " " + std::to_string(c.machine.ranks()) + " " + std::string(to_string(c.program.collective.kind)));
-    const auto plan = nlohmann::json::parse(testing::exported(c, "mscclpp-json").front().content);
-    EXPECT_EQ(testing::mscclpp_refuses(plan), std::nullopt);
+    const auto plan = nlohmann::json::parse(test::exported(c, "mscclpp-json").front().content);
+    EXPECT_EQ(test::mscclpp_refuses(plan), std::nullopt);
     expect_right_data(c, plan);
   }
 }
 
 TEST(MscclppJson, MoreOperationsThanAThreadBlockHoldsAreRefusedWithTheirNumber) {
-  auto c = testing::exportable(testing::one_switch(16), "ring", all_reduce, 1_MiB);
-  const auto refused = testing::try_export(c, "mscclpp-json");
+  auto c = test::exportable(test::one_switch(16), "ring", all_reduce, 1_MiB);
+  const auto refused = test::try_export(c, "mscclpp-json");
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("operations in a thread block on rank 0; at most 64 are read"), std::string::npos)
       << refused.error().message;
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::mscclpp_test

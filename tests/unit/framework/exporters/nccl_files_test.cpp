@@ -14,10 +14,10 @@
 #include "p2plab/program/importer.h"
 #include "support/exported.h"
 
-namespace p2plab {
+namespace p2plab::nccl_files_test {
 namespace {
 
-using testing::exported;
+using test::exported;
 using enum CollectiveKind;
 
 // What NCCL's reader makes of a graph file; empty if it refuses it.
@@ -63,8 +63,8 @@ std::optional<NcclGraphFile> read_graph(const std::string& xml) {
 }
 
 TEST(NcclGraph, TheRingsOfAPlanAreTheChannelsThatNcclReads) {
-  for (const auto& machine : {testing::one_switch(8), testing::dgx1(8, true, false), testing::islands_over_pcie(2, 2)}) {
-    const auto c = testing::exportable(machine, "ring", all_reduce, 1_MiB);
+  for (const auto& machine : {test::one_switch(8), test::dgx1(8, true, false), test::islands_over_pcie(2, 2)}) {
+    const auto c = test::exportable(machine, "ring", all_reduce, 1_MiB);
     const auto text = exported(c, "nccl-graph").front().content;
     const auto read = read_graph(text);
     ASSERT_TRUE(read) << text;
@@ -97,7 +97,7 @@ TEST(NcclGraph, TheRingsOfAPlanAreTheChannelsThatNcclReads) {
 
 // NCCL itself finds 12 channels of 30 GB/s on such a machine: a thread block fills no more.
 TEST(NcclGraph, AWideRingIsGivenSeveralChannels) {
-  const auto c = testing::exportable(testing::one_switch(4, GBps(450)), "ring", all_reduce, 1_MiB);
+  const auto c = test::exportable(test::one_switch(4, GBps(450)), "ring", all_reduce, 1_MiB);
   const auto read = read_graph(exported(c, "nccl-graph").front().content);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->channels.size(), 12U);
@@ -105,12 +105,12 @@ TEST(NcclGraph, AWideRingIsGivenSeveralChannels) {
 }
 
 TEST(NcclGraph, RefusesPlansThatAreNoRings) {
-  auto c = testing::exportable(testing::one_switch(4), "two_shot", all_reduce, 1_MiB);
-  const auto refused = testing::try_export(c, "nccl-graph");
+  auto c = test::exportable(test::one_switch(4), "two_shot", all_reduce, 1_MiB);
+  const auto refused = test::try_export(c, "nccl-graph");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "NCCL graph: channel 0 of the two_shot plan is no ring through all 4 ranks");
-  auto two = testing::exportable(testing::servers(2, 2), "ring", all_reduce, 1_MiB);
-  EXPECT_FALSE(testing::try_export(two, "nccl-graph"));
+  auto two = test::exportable(test::servers(2, 2), "ring", all_reduce, 1_MiB);
+  EXPECT_FALSE(test::try_export(two, "nccl-graph"));
 }
 
 TEST(NcclGraph, ReadsWhatNcclWroteOnFourGpus) {
@@ -130,7 +130,7 @@ TEST(NcclGraph, ReadsWhatNcclWroteOnFourGpus) {
 }
 
 // The bands of a table: sizes rise, each ends where the next begins.
-std::vector<ExportedFile> table(const std::string& format, const std::vector<testing::Exportable>& bands) {
+std::vector<ExportedFile> table(const std::string& format, const std::vector<test::Exportable>& bands) {
   std::vector<ExportJob> jobs;
   for (std::size_t b = 0; b < bands.size(); ++b) {
     jobs.push_back({&bands[b].machine, &bands[b].plan, &bands[b].program, Bytes{b == 0 ? 0 : std::int64_t{1} << (10 * b)},
@@ -142,11 +142,11 @@ std::vector<ExportedFile> table(const std::string& format, const std::vector<tes
   return files ? *std::move(files) : std::vector<ExportedFile>{};
 }
 
-std::vector<testing::Exportable> three_bands() {
-  const auto machine = testing::one_switch(8);
-  return {testing::exportable(machine, "one_shot", all_reduce, 1_KiB),
-          testing::exportable(machine, "tree", all_reduce, 64_KiB, {}, {.protocol = Protocol::ll128}),
-          testing::exportable(machine, "ring", all_reduce, 16_MiB, {}, {.blocks_per_lane = 4})};
+std::vector<test::Exportable> three_bands() {
+  const auto machine = test::one_switch(8);
+  return {test::exportable(machine, "one_shot", all_reduce, 1_KiB),
+          test::exportable(machine, "tree", all_reduce, 64_KiB, {}, {.protocol = Protocol::ll128}),
+          test::exportable(machine, "ring", all_reduce, 16_MiB, {}, {.blocks_per_lane = 4})};
 }
 
 TEST(NcclTunerFile, EachBandIsALineAndWhatNcclCannotRunIsLeftToIt) {
@@ -166,8 +166,8 @@ TEST(NcclTunerFile, EachBandIsALineAndWhatNcclCannotRunIsLeftToIt) {
 }
 
 TEST(NcclTunerFile, ATableOfPlansThatNcclCannotRunIsRefused) {
-  auto c = testing::exportable(testing::one_switch(8), "one_shot", all_reduce, 1_KiB);
-  const auto refused = testing::try_export(c, "nccl-tuner");
+  auto c = test::exportable(test::one_switch(8), "one_shot", all_reduce, 1_KiB);
+  const auto refused = test::try_export(c, "nccl-tuner");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "NCCL: one_shot is none of its algorithms; ring and tree are");
 }
@@ -210,9 +210,9 @@ TEST(NcclEnv, EveryVariableHasAReasonAndAValueThatNcclReads) {
 }
 
 TEST(NcclEnv, PeerAccessThroughTheCpuIsAskedForWhereThePlanNeedsIt) {
-  const auto c = testing::exportable(testing::islands_over_pcie(2, 2), "ring", all_reduce, 1_MiB);
+  const auto c = test::exportable(test::islands_over_pcie(2, 2), "ring", all_reduce, 1_MiB);
   EXPECT_EQ(read_conf(exported(c, "nccl-env").front().content)["NCCL_P2P_LEVEL"], "PHB");
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::nccl_files_test

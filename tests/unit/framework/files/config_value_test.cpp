@@ -5,7 +5,7 @@
 #include "p2plab/detail/config_value.h"
 #include "p2plab/schedule/collective.h"
 
-namespace p2plab {
+namespace p2plab::config_value_test {
 namespace {
 
 std::string parse_error(std::string_view text) {
@@ -200,4 +200,4 @@ TEST(ConfigFile, AFileThatIsNotThereIsAnIoError) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::config_value_test

@@ -10,7 +10,7 @@
 #include "p2plab/schedule/verify.h"
 #include "support/formats/replaced.h"
 
-namespace p2plab {
+namespace p2plab::plan_io_test {
 namespace {
 
 // A broadcast over two hops on a line of three, with an explicit route, weights and channels.
@@ -151,4 +151,4 @@ TEST(SameMachine, IsDecidedByAllButTheName) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::plan_io_test

@@ -13,7 +13,7 @@
 #include "p2plab/program/lower.h"
 #include "support/formats/replaced.h"
 
-namespace p2plab {
+namespace p2plab::program_io_test {
 namespace {
 
 // A broadcast of 1000 numbers from the middle of a line of three, in slices, by an explicit route to one side and a scratch slot on the other.
@@ -121,4 +121,4 @@ TEST(ProgramFile, BuffersThatAreNotAsLargeAsThePayloadMakesThemAreRefused) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::program_io_test

@@ -9,7 +9,7 @@
 
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::settings_test {
 namespace {
 
 std::string written(const std::string& text) {
@@ -82,4 +82,4 @@ TEST(Settings, TheExampleIsAFileThatSaysNothingYetAndNamesEachKey) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::settings_test

@@ -8,7 +8,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/routes.h"
 
-namespace p2plab {
+namespace p2plab::fabric_test {
 namespace {
 
 long count(const Topology& topology, LinkKind kind) { return std::ranges::count(topology.links(), kind, &Link::kind); }
@@ -80,4 +80,4 @@ TEST(Fabric, ANicJoinsNoTwoGpusOfItsServer) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::fabric_test

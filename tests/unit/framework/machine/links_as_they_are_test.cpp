@@ -13,7 +13,7 @@
 #include "p2plab/schedule/analysis.h"
 #include "support/same_topology.h"
 
-namespace p2plab {
+namespace p2plab::links_as_they_are_test {
 namespace {
 
 const std::string two_switches = R"(version: 1
@@ -56,7 +56,7 @@ TEST(LinksAsTheyAre, AreReadAndWrittenBack) {
   EXPECT_EQ(read.groups()[1].links, (std::vector{LinkId{0}, LinkId{1}}));
   EXPECT_EQ(read.groups()[2].of, Traffic::peers);
   EXPECT_EQ(read.groups()[2].links, std::vector{LinkId{0}});
-  EXPECT_TRUE(testing::same_topology(read, from_text(write_topology(read))));
+  EXPECT_TRUE(test::same_topology(read, from_text(write_topology(read))));
 }
 
 TEST(LinksAsTheyAre, MistakesAreToldWithTheirPlace) {
@@ -184,4 +184,4 @@ TEST(LinksAsTheyAre, NcclsFileTellsSwitchesByTheirPciIds) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::links_as_they_are_test

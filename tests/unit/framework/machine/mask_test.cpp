@@ -9,10 +9,10 @@
 #include "p2plab/machine/cuts.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::mask_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 Bandwidth total(const Topology& topology, const std::string& from, const std::string& to) {
   Bandwidth sum;
@@ -57,9 +57,9 @@ TEST(Mask, ALostLaneOfTwoLeavesHalfTheBandwidth) {
 }
 
 TEST(Mask, ALaneLostBetween0And4MakesTheReferenceOfADegradedDgx1) {
-  const auto folder = testing::reference_folder();
+  const auto folder = test::reference_folder();
   if (!folder) GTEST_SKIP() << "no reference graphs beside the project; set P2PLAB_REFERENCE to their folder";
-  const auto theirs = testing::reference_graph(*folder, "dgx1v_degraded");
+  const auto theirs = test::reference_graph(*folder, "dgx1v_degraded");
   ASSERT_TRUE(theirs);
   const auto ours = masked(machine("dgx-v100"), {.links = {{.from = "gpu0", .to = "gpu4", .fraction = 0.5}}});
   for (const auto& link : theirs->links()) {
@@ -137,4 +137,4 @@ TEST(Mask, APairBehindAnNvswitchLosesOnlyItsOwnWay) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::mask_test

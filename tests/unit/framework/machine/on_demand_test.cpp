@@ -10,7 +10,7 @@
 #include "p2plab/machine/routes.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::on_demand_test {
 namespace {
 
 template <class Machine>
@@ -20,18 +20,18 @@ concept GivesRoutes = requires(Machine&& machine) {
 static_assert(GivesRoutes<const Topology&> && !GivesRoutes<Topology>, "a temporary machine would take its routes along");
 
 TEST(OnDemand, CopiesShareWhatWasFound) {
-  const auto machine = testing::machine("dgx-v100");
+  const auto machine = test::machine("dgx-v100");
   const auto copy = machine;
   EXPECT_EQ(&machine.routes(), &copy.routes());
   EXPECT_EQ(&machine.symmetries(), &copy.symmetries());
   EXPECT_EQ(&machine.fingerprint(), &copy.fingerprint());
-  const auto alike = testing::machine("dgx-v100");
+  const auto alike = test::machine("dgx-v100");
   EXPECT_NE(&machine.routes(), &alike.routes());
   EXPECT_EQ(machine.fingerprint(), alike.fingerprint());
 }
 
 TEST(OnDemand, RoutesLiveAsLongAsAnyCopy) {
-  std::optional machine = testing::machine("hgx-h200:gpus=4");
+  std::optional machine = test::machine("hgx-h200:gpus=4");
   const auto& routes = machine->routes();
   const auto copy = *machine;
   machine.reset();
@@ -41,7 +41,7 @@ TEST(OnDemand, RoutesLiveAsLongAsAnyCopy) {
 
 TEST(OnDemand, ThreadsThatAskAtOnceGetTheSame) {
   for (int round = 0; round < 50; ++round) {
-    const auto machine = testing::machine("hgx-h200:gpus=8");
+    const auto machine = test::machine("hgx-h200:gpus=8");
     std::array<const Routes*, 4> seen{};
     std::vector<std::thread> threads;
     for (auto& mine : seen) threads.emplace_back([&] { mine = &machine.routes(); });
@@ -51,4 +51,4 @@ TEST(OnDemand, ThreadsThatAskAtOnceGetTheSame) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::on_demand_test

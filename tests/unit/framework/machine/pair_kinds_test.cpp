@@ -12,10 +12,10 @@
 #include "p2plab/program/peer_access.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::pair_kinds_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 using Likeness = std::vector<std::tuple<LinkKind, std::int64_t, double, NodeKind, bool>>;
 
 Likeness likeness_of(const Topology& topology, const ParallelLinks& parallel, std::span<const LinkId> path) {
@@ -66,4 +66,4 @@ TEST(PairKinds, AreThoseOfAlikePaths) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::pair_kinds_test

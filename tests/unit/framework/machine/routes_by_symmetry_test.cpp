@@ -9,10 +9,10 @@
 #include "paths/nearest_paths.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::routes_by_symmetry_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 void expect_found_alone(const Topology& topology) {
   const auto& routes = topology.routes();
@@ -57,4 +57,4 @@ TEST(RoutesBySymmetry, HoldWhereServersDiffer) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::routes_by_symmetry_test

@@ -8,7 +8,7 @@
 #include "support/reference_files.h"
 #include "support/same_topology.h"
 
-namespace p2plab {
+namespace p2plab::topology_io_test {
 namespace {
 
 const std::string two_islands =
@@ -116,7 +116,7 @@ TEST(TopologyIo, ARoundTripChangesNothing) {
     const auto text = write_topology(before);
     const auto after = read_topology(text, "x.yaml");
     ASSERT_TRUE(after) << describe(after.error()) << text;
-    ASSERT_TRUE(testing::same_topology(before, *after)) << text;
+    ASSERT_TRUE(test::same_topology(before, *after)) << text;
   }
 }
 
@@ -207,15 +207,15 @@ TEST(TopologyIo, ReadsATopologyWithinAnotherFile) {
 }
 
 TEST(TopologyIo, ReadsEveryReferenceMachineAndWritesItBack) {
-  const auto files = testing::reference_files("optima", ".yaml");
+  const auto files = test::reference_files("optima", ".yaml");
   if (files.empty()) GTEST_SKIP() << "the reference collection is not beside the repository";
   EXPECT_GE(files.size(), 21U);
   for (const auto& file : files) {
     const auto topology = load_topology(file);
     ASSERT_TRUE(topology) << describe(topology.error());
-    EXPECT_TRUE(testing::same_topology(*topology, *read_topology(write_topology(*topology), "x.yaml"))) << file;
+    EXPECT_TRUE(test::same_topology(*topology, *read_topology(write_topology(*topology), "x.yaml"))) << file;
   }
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::topology_io_test

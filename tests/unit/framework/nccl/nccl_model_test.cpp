@@ -8,7 +8,7 @@
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/nccl/nccl_call.h"
 
-namespace p2plab::nccl {
+namespace p2plab::nccl::nccl_model_test {
 namespace {
 
 struct Expected {
@@ -280,4 +280,4 @@ TEST(NcclCall, RingsBySimpleReachMoreOfLargeMessagesAndChannelsCarrySoMuch) {
 }
 
 }  // namespace
-}  // namespace p2plab::nccl
+}  // namespace p2plab::nccl::nccl_model_test

@@ -10,7 +10,7 @@
 #include "p2plab/program/program_io.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::epilogue_test {
 namespace {
 
 // Each rank adds what all have.
@@ -63,7 +63,7 @@ TEST(Epilogue, ReadsAndWritesItsTensorsOnce) {
 
 // What is summed before a nonlinear step must be complete.
 TEST(Epilogue, IsRefusedAfterSumsThatLackARank) {
-  const auto machine = testing::one_switch(3);
+  const auto machine = test::one_switch(3);
   auto program = *with_epilogue(one_shot(machine, few_rows), {.hidden = 32});
   EXPECT_TRUE(check(machine, program));
   auto& instruction = program.instructions[1];
@@ -79,7 +79,7 @@ TEST(Epilogue, IsRefusedAfterSumsThatLackARank) {
 }
 
 TEST(Epilogue, ThatDoesNotFitItsProgramIsRefusedWithIt) {
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   auto program = one_shot(machine, few_rows);
   EXPECT_FALSE(with_epilogue(program, {.hidden = 31}));
   program.epilogue = std::make_shared<const Epilogue>(Epilogue{.hidden = 31});
@@ -89,7 +89,7 @@ TEST(Epilogue, ThatDoesNotFitItsProgramIsRefusedWithIt) {
 }
 
 TEST(Epilogue, TellsProgramsApartAndIsKeptInTheirFiles) {
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   const auto plain = one_shot(machine, few_rows);
   const Epilogue epilogue{.hidden = 32, .norm = Norm::layer, .float8 = Float8::token, .bias = true, .gives_norm = false, .epsilon = 1.25e-5F};
   const auto fused = *with_epilogue(plain, epilogue);
@@ -111,4 +111,4 @@ TEST(Epilogue, TellsProgramsApartAndIsKeptInTheirFiles) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::epilogue_test

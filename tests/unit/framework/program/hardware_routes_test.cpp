@@ -5,7 +5,7 @@
 #include "p2plab/machine/routes.h"
 #include "p2plab/program/hardware_routes.h"
 
-namespace p2plab {
+namespace p2plab::hardware_routes_test {
 namespace {
 
 // Two GPUs joined by NVLink, narrower than their PCIe: links 0 and 1 are NVLink, 2 and 4 lead up, 3 and 5 down.
@@ -48,4 +48,4 @@ TEST(HardwareRoutes, ARouteOverTheHostIsRefusedByName) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::hardware_routes_test

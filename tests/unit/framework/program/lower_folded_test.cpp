@@ -9,7 +9,7 @@
 #include "p2plab/program/packet_traffic.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::lower_folded_test {
 namespace {
 
 struct Folded {
@@ -22,7 +22,7 @@ Folded folded_on(const std::string& name, const std::string& planner, Collective
   auto machine = *resolve_topology(name);
   PlanContext context{.in_place = in_place};
   context.fold_from = 2;
-  auto plan = testing::plan_on(machine, planner, make_collective(kind, machine.ranks()), {}, context);
+  auto plan = test::plan_on(machine, planner, make_collective(kind, machine.ranks()), {}, context);
   auto proof = *verify(machine, plan->schedule, {.in_place = in_place});
   return {std::move(machine), std::move(plan->schedule), std::move(proof)};
 }
@@ -159,4 +159,4 @@ TEST(RankImages, AreGroupsThatActFreely) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::lower_folded_test

@@ -6,7 +6,7 @@
 #include "p2plab/program/lower.h"
 #include "p2plab/schedule/layout.h"
 
-namespace p2plab {
+namespace p2plab::lower_test {
 namespace {
 
 Topology ring_of(int n) {
@@ -266,4 +266,4 @@ TEST(Lower, RefusesAbsurdSizesAndTunings) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::lower_test

@@ -16,18 +16,18 @@
 #include "support/plans.h"
 #include "support/simulated.h"
 
-namespace p2plab {
+namespace p2plab::packet_program_test {
 namespace {
 
 using Slot = std::tuple<PacketPlace, std::int32_t, std::int64_t>;
 Slot slot_of(const PacketOperand& operand) { return {operand.place, operand.rank.value, operand.offset}; }
 
 PacketProgram packets_of_plan(const Topology& machine, const char* planner, CollectiveKind kind, Bytes size, PacketWire wire = PacketWire::ll) {
-  return make_packet_program(testing::planned(machine, planner, kind, size), PeerAccess(machine), wire);
+  return make_packet_program(test::planned(machine, planner, kind, size), PeerAccess(machine), wire);
 }
 
 TEST(PeerAccess, EndsAtTheHost) {
-  const auto machine = testing::pairs_across_a_host();
+  const auto machine = test::pairs_across_a_host();
   const PeerAccess peer_access(machine);
   EXPECT_TRUE(peer_access.connected(Rank{0}, Rank{1}));
   EXPECT_TRUE(peer_access.connected(Rank{2}, Rank{2}));
@@ -44,7 +44,7 @@ TEST(PeerAccess, PassesAHostThatForwardsIt) {
 }
 
 TEST(PacketProgram, WritesEachLandingSlotOnceACallAndReadsItByOneRank) {
-  for (const auto& machine : {testing::one_switch(4), testing::pairs_across_a_host()}) {
+  for (const auto& machine : {test::one_switch(4), test::pairs_across_a_host()}) {
     for (const auto* planner : {"one_shot", "two_shot", "ring"}) {
       const auto program = packets_of_plan(machine, planner, CollectiveKind::all_reduce, 4_KiB);
       std::set<Slot> written;
@@ -70,7 +70,7 @@ TEST(PacketProgram, WritesEachLandingSlotOnceACallAndReadsItByOneRank) {
 }
 
 TEST(PacketProgram, ReadsOnlyItsOwnMemoryAndWhatLands) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   for (const auto* planner : {"one_shot", "two_shot", "ring"}) {
     const auto program = packets_of_plan(machine, planner, CollectiveKind::all_reduce, 4_KiB);
     for (std::size_t r = 0; r < program.ranks.size(); ++r) {
@@ -83,7 +83,7 @@ TEST(PacketProgram, ReadsOnlyItsOwnMemoryAndWhatLands) {
 }
 
 TEST(PacketProgram, CrossesTheHostOnlyBetweenRanksThatDoNotReachEachOther) {
-  const auto machine = testing::pairs_across_a_host();
+  const auto machine = test::pairs_across_a_host();
   const auto program = packets_of_plan(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB);
   for (std::size_t r = 0; r < program.ranks.size(); ++r) {
     for (const auto& item : program.ranks[r]) {
@@ -106,14 +106,14 @@ TEST(PacketProgram, SendsATokenOnlyWhereNoDataTellsThatAReaderHasBegun) {
     }
     return count;
   };
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   EXPECT_EQ(tokens(packets_of_plan(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB)), 0U);
   EXPECT_EQ(tokens(packets_of_plan(machine, "two_shot", CollectiveKind::all_reduce, 4_KiB)), 0U);
   EXPECT_EQ(tokens(packets_of_plan(machine, "one_shot", CollectiveKind::broadcast, 4_KiB)), 3U);
 }
 
 TEST(PacketProgram, SaysOfEachMessageWhoSendsAndWhoReadsIt) {
-  const auto program = packets_of_plan(testing::one_switch(4), "ring", CollectiveKind::all_reduce, 4_KiB);
+  const auto program = packets_of_plan(test::one_switch(4), "ring", CollectiveKind::all_reduce, 4_KiB);
   std::vector<int> sent(program.messages.size());
   std::vector<int> read(program.messages.size());
   for (std::size_t r = 0; r < program.ranks.size(); ++r) {
@@ -138,9 +138,9 @@ TEST(PacketProgram, SaysOfEachMessageWhoSendsAndWhoReadsIt) {
 TEST(PacketProgram, LoadsNothingThatLandsTogetherWithWhatIsStillToBeSent) {
   for (const auto* planner : {"one_shot", "two_shot", "ring", "tree"}) {
     for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast}) {
-      const auto plan = testing::plan_on(testing::one_switch(4), planner, kind);
+      const auto plan = test::plan_on(test::one_switch(4), planner, kind);
       if (!plan) continue;
-      const auto program = packets_of_plan(testing::one_switch(4), planner, kind, 4_KiB);
+      const auto program = packets_of_plan(test::one_switch(4), planner, kind, 4_KiB);
       for (const auto& items : program.ranks) {
         bool sends = false;
         for (const auto& item : items) {
@@ -155,13 +155,13 @@ TEST(PacketProgram, LoadsNothingThatLandsTogetherWithWhatIsStillToBeSent) {
 
 TEST(ChoosePackets, FollowsTheProtocolThePayloadAndWhoReachesWhom) {
   const auto wire = [](const Topology& machine, CollectiveKind kind, const Payload& payload, Protocol protocol) -> std::optional<PacketWire> {
-    const auto plan = *testing::plan_on(machine, "two_shot", kind);
+    const auto plan = *test::plan_on(machine, "two_shot", kind);
     const auto program = *lower(plan.schedule, *verify(machine, plan.schedule), payload, {.protocol = protocol}, PeerAccess(machine));
     return program.packets ? std::optional(program.packets->wire) : std::nullopt;
   };
   using enum CollectiveKind;
   const auto nvlink = *make_preset("hgx-h200", {{"gpus", "4"}});
-  const auto pairs = testing::pairs_across_a_host();
+  const auto pairs = test::pairs_across_a_host();
   const Payload half{.elements = 1024, .type = DataType::float16};
   const Payload whole{.elements = 1024, .type = DataType::int32};
   EXPECT_EQ(wire(nvlink, all_reduce, half, Protocol::simple), std::nullopt);
@@ -177,9 +177,9 @@ TEST(ChoosePackets, FollowsTheProtocolThePayloadAndWhoReachesWhom) {
 }
 
 TEST(ChoosePackets, FitOnlyGpusThatReachWhatTheyWereMadeFor) {
-  const auto machine = testing::pairs_across_a_host();
+  const auto machine = test::pairs_across_a_host();
   const PeerAccess here(machine);
-  const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB, {}, {.protocol = Protocol::ll});
+  const auto program = test::planned(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB, {}, {.protocol = Protocol::ll});
   EXPECT_FALSE(program.packets->fits(here));
   EXPECT_TRUE(program.packets->fits({}));
   EXPECT_TRUE(choose_packets(program, here)->fits(here));
@@ -195,12 +195,12 @@ TEST(PacketWire, CountsBytesOnTheWire) {
 // Tokens are not data.
 TEST(PacketTraffic, IsWhatTheMessagesOfThePacketsCarry) {
   const auto planners = builtin_planners();
-  for (const auto& machine : {testing::one_switch(5), testing::pairs_across_a_host(), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
+  for (const auto& machine : {test::one_switch(5), test::pairs_across_a_host(), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
     for (const auto& planner : planners.entries()) {
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::all_to_all}) {
-        const auto plan = testing::plan_on(machine, planner.name, kind);
+        const auto plan = test::plan_on(machine, planner.name, kind);
         if (!plan) continue;
-        const auto program = testing::planned(machine, planner.name.c_str(), kind, 64_KiB);
+        const auto program = test::planned(machine, planner.name.c_str(), kind, 64_KiB);
         const auto packets = make_packet_program(program, PeerAccess(machine), PacketWire::ll);
         std::vector<std::int64_t> sent(packets.ranks.size());
         std::vector<std::int64_t> sums(packets.ranks.size());
@@ -228,4 +228,4 @@ TEST(PacketTraffic, IsWhatTheMessagesOfThePacketsCarry) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::packet_program_test

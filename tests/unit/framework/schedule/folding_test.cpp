@@ -9,7 +9,7 @@
 
 #include "support/folding.h"
 
-namespace p2plab {
+namespace p2plab::folding_test {
 namespace {
 
 // A ring both ways, each link twice, so that routes have names.
@@ -31,7 +31,7 @@ struct FoldedEdit {
   int ranks = 0;
   std::vector<Chunk> chunks;
   std::vector<std::vector<LinkId>> routes;
-  std::vector<testing::EditedStep> steps;
+  std::vector<test::EditedStep> steps;
   std::vector<ScheduleImage> images;
 
   Result<Schedule> built() const {
@@ -102,7 +102,7 @@ TEST(Folding, MeansTheListOfAllSteps) {
       ASSERT_TRUE(schedule) << describe(schedule.error());
       EXPECT_EQ(schedule->step_count(), edit.steps.size() * static_cast<std::size_t>(n));
       EXPECT_TRUE(verify(machine, *schedule));
-      testing::expect_as_listed(machine, *schedule);
+      test::expect_as_listed(machine, *schedule);
     }
   }
 }
@@ -123,7 +123,7 @@ TEST(Folding, ListsStepByStepInImageAfterImage) {
 
 TEST(Folding, IsMuchSmallerThanTheList) {
   const auto schedule = *gather_around(64).built();
-  const auto listed = *testing::ScheduleEdit(schedule).rebuilt();
+  const auto listed = *test::ScheduleEdit(schedule).rebuilt();
   EXPECT_LT(schedule.memory() * 5, listed.memory());
 }
 
@@ -216,7 +216,7 @@ TEST(Folding, IsProvedExactlyIfTheListIs) {
     spoil(edit, random);
     const auto schedule = edit.built();
     if (!schedule) continue;
-    const auto listed = testing::ScheduleEdit(*schedule).rebuilt();
+    const auto listed = test::ScheduleEdit(*schedule).rebuilt();
     ASSERT_TRUE(listed);
     const auto machine = double_ring(n);
     const bool in_place = trial % 3 == 0;
@@ -233,7 +233,7 @@ TEST(Folding, PlanFilesAreSmallAndHostileOnesAreErrors) {
   const auto machine = double_ring(16);
   const auto folded = *gather_around(16).built();
   const auto text = write_plan({machine, Plan{.schedule = folded, .planner = "by hand"}, {}, false});
-  const auto listed = write_plan({machine, Plan{.schedule = *testing::ScheduleEdit(folded).rebuilt(), .planner = "by hand"}, {}, false});
+  const auto listed = write_plan({machine, Plan{.schedule = *test::ScheduleEdit(folded).rebuilt(), .planner = "by hand"}, {}, false});
   EXPECT_LT(text.size() * 2, listed.size());
   // A turn by one is written out, the others are products.
   EXPECT_EQ(text.find("[[1,2,3,"), text.rfind("[[1,2,"));
@@ -264,4 +264,4 @@ TEST(Folding, PlanFilesAreSmallAndHostileOnesAreErrors) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::folding_test

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab {
+namespace p2plab::layout_test {
 namespace {
 
 // Each block behind those of lower numbers in every buffer that holds it, counted one by one.
@@ -52,4 +52,4 @@ TEST(BufferLayout, PutsBlocksOneBehindTheOtherWhoeverHoldsThem) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::layout_test

@@ -4,7 +4,7 @@
 
 #include "p2plab/schedule/order_of_sums.h"
 
-namespace p2plab {
+namespace p2plab::order_of_sums_test {
 namespace {
 
 Schedule all_reduce(int n, const std::vector<std::vector<int>>& orders, int chunks = 1) {
@@ -63,4 +63,4 @@ TEST(OrderOfSums, ThatIsPromisedIsComparedWithTheSteps) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::order_of_sums_test

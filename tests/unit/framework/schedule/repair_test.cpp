@@ -6,11 +6,11 @@
 #include "p2plab/schedule/repair.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::repair_test {
 namespace {
 
 TEST(Repair, MembersKeepTheirNamesAndShares) {
-  const auto before = testing::one_switch(4);
+  const auto before = test::one_switch(4);
   const auto now = *apply_mask(before, {.gpus = {"gpu1"}});
   auto collective = make_collective(CollectiveKind::all_gather, 4);
   collective.shares = {1, 2, 3, 4};
@@ -23,7 +23,7 @@ TEST(Repair, MembersKeepTheirNamesAndShares) {
 }
 
 TEST(Repair, PairsWithALostGpuGo) {
-  const auto before = testing::one_switch(4);
+  const auto before = test::one_switch(4);
   const auto now = *apply_mask(before, {.gpus = {"gpu0"}});
   const auto left = surviving(make_collective(CollectiveKind::send_receive, 4), before, now);
   ASSERT_TRUE(left);
@@ -31,7 +31,7 @@ TEST(Repair, PairsWithALostGpuGo) {
 }
 
 TEST(Repair, ALostRootIsNamed) {
-  const auto before = testing::one_switch(3);
+  const auto before = test::one_switch(3);
   const auto now = *apply_mask(before, {.gpus = {"gpu2"}});
   const auto left = surviving(make_collective(CollectiveKind::broadcast, 3, Rank{2}), before, now);
   ASSERT_FALSE(left);
@@ -39,4 +39,4 @@ TEST(Repair, ALostRootIsNamed) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::repair_test

@@ -5,7 +5,7 @@
 #include "p2plab/machine/routes.h"
 #include "p2plab/schedule/verify.h"
 
-namespace p2plab {
+namespace p2plab::verify_test {
 namespace {
 
 Topology full_mesh(int n) {
@@ -190,4 +190,4 @@ TEST(Verify, ARouteIsWalkedOnceHoweverOftenStepsAndImagesNameIt) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::verify_test

@@ -11,7 +11,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/segments/servers.h"
 
-namespace p2plab {
+namespace p2plab::place_servers_test {
 namespace {
 
 // How many GPUs of each server, in order of the servers.
@@ -86,4 +86,4 @@ TEST(PlaceOnServers, RefusesOneServerAndWhatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::place_servers_test

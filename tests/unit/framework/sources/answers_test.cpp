@@ -8,7 +8,7 @@
 #include "p2plab/machine/topology_import.h"
 #include "support/same_topology.h"
 
-namespace p2plab {
+namespace p2plab::answers_test {
 namespace {
 
 MachineAnswers answers(const std::vector<std::pair<std::string, std::string>>& words) { return *read_answers(words); }
@@ -21,7 +21,7 @@ TEST(Answers, APresetThatNamesNoGpusTakesTheirNameAndNoOther) {
   const auto server = resolve_topology("pcie-server", nullptr, answers({{"gpu", "NVIDIA L40S"}}));
   ASSERT_TRUE(server) << describe(server.error());
   EXPECT_EQ(gpu_kind(*server)->title, "L40S");
-  EXPECT_TRUE(testing::same_topology(*resolve_topology("pcie-server"), *server));
+  EXPECT_TRUE(test::same_topology(*resolve_topology("pcie-server"), *server));
   EXPECT_EQ(gpu_kind(*resolve_topology("hgx-h200", nullptr, answers({{"gpu", "h200"}})))->title, "H200 SXM");
   EXPECT_NE(refusal("dgx-v100", {{"gpu", "t4"}}).find("'dgx-v100' has Tesla V100 SXM2, not Tesla T4"), std::string::npos);
 }
@@ -42,7 +42,7 @@ TEST(Answers, AFileOfOursIsAnsweredWhatItAsks) {
   const auto machine = answered(asked, answers({{"gpu", "pro 6000"}, {"cpu", "turin"}}));
   ASSERT_TRUE(machine) << describe(machine.error());
   const auto direct = import_smi(text, "x.txt", answers({{"gpu", "pro 6000"}, {"cpu", "turin"}}))->topology;
-  EXPECT_TRUE(testing::same_topology(direct, *machine));
+  EXPECT_TRUE(test::same_topology(direct, *machine));
   EXPECT_EQ(gpu_kind(*machine)->title, gpu_kind(direct)->title);
   const auto by_lanes = answered(asked, answers({{"pcie_gen", "5"}, {"pcie_width", "8"}, {"socket_link", "20"}}));
   const auto& routes = by_lanes->routes();
@@ -51,4 +51,4 @@ TEST(Answers, AFileOfOursIsAnsweredWhatItAsks) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::answers_test

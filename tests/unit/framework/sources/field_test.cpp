@@ -15,17 +15,17 @@
 #include "p2plab/machine/topology_view.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::field_test {
 namespace {
 
-using testing::algbw;
-using testing::best_gpus;
-using testing::busbw;
-using testing::count;
-using testing::field;
-using testing::import_field;
-using testing::source;
-using testing::width;
+using test::algbw;
+using test::best_gpus;
+using test::busbw;
+using test::count;
+using test::field;
+using test::import_field;
+using test::source;
+using test::width;
 
 std::string field_error(const std::string& name) {
   const auto imported = import_field(name);
@@ -203,4 +203,4 @@ TEST(Field, ANicAddsNoWayBetweenSockets) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::field_test

@@ -7,7 +7,7 @@
 #include "p2plab/machine/machine_answers.h"
 #include "p2plab/machine/topology_import.h"
 
-namespace p2plab {
+namespace p2plab::gpu_models_test {
 namespace {
 
 // The PCIe rate and the NVLinks of a GPU, as an import with this answer has them.
@@ -142,4 +142,4 @@ TEST(Answers, ComeBeforeWhatTablesKnow) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::gpu_models_test

@@ -10,7 +10,7 @@
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/segments/servers.h"
 
-namespace p2plab {
+namespace p2plab::ibnetdiscover_test {
 namespace {
 
 const std::string file = P2PLAB_SOURCE_DIR "/tests/data/ibnetdiscover_4hosts.txt";
@@ -118,4 +118,4 @@ TEST(IbNetDiscover, MistakesAreSaidWithTheirPlace) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::ibnetdiscover_test

@@ -8,14 +8,14 @@
 #include "p2plab/program/builtin_exporters.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::infragraph_test {
 namespace {
 
-using testing::algbw;
-using testing::busbw;
-using testing::count;
-using testing::source;
-using testing::width;
+using test::algbw;
+using test::busbw;
+using test::count;
+using test::source;
+using test::width;
 
 Topology pod(const MachineAnswers& answers = {}) {
   auto imported = load_infragraph(P2PLAB_SOURCE_DIR "/tests/data/field/a0_infragraph_pod.yaml", answers);
@@ -104,7 +104,7 @@ TEST(InfraGraph, WhatIsExportedReadsBackAsTheSameMachine) {
       return all;
     };
     EXPECT_EQ(islands(back->topology), islands(machine)) << preset;
-    EXPECT_EQ(testing::reaches(back->topology, 0, 1), testing::reaches(machine, 0, 1)) << preset;
+    EXPECT_EQ(test::reaches(back->topology, 0, 1), test::reaches(machine, 0, 1)) << preset;
   }
 }
 
@@ -122,4 +122,4 @@ TEST(InfraGraph, WhatItCannotSayIsRefused) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::infragraph_test

@@ -15,18 +15,18 @@
 #include "p2plab/machine/topology_view.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::later_reports_test {
 namespace {
 
-using testing::algbw;
-using testing::best_gpus;
-using testing::busbw;
-using testing::count;
-using testing::field;
-using testing::import_field;
-using testing::source;
-using testing::width;
-using testing::word;
+using test::algbw;
+using test::best_gpus;
+using test::busbw;
+using test::count;
+using test::field;
+using test::import_field;
+using test::source;
+using test::width;
+using test::word;
 
 bool asks(const Topology& topology, const std::string& key) {
   return std::ranges::any_of(topology.sources().values,
@@ -195,7 +195,7 @@ TEST(LaterReports, MixedAndUnknownModelsAreSaidAndKeepTheirOwnPcie) {
   EXPECT_EQ(mixed.warnings.front(), "x.txt:2: the GPUs are of different models: PCIe is each one's own, all else that of RTX A6000");
   EXPECT_NEAR(mixed.topology.links().front().bandwidth.gbps(), 63.015, 0.001);
   EXPECT_NEAR(width(mixed.topology, 0, 1), 31.508, 0.001);
-  EXPECT_FALSE(testing::reaches(two("NVIDIA RTX A6000", "NVIDIA GeForce RTX 4090").topology, 0, 1));
+  EXPECT_FALSE(test::reaches(two("NVIDIA RTX A6000", "NVIDIA GeForce RTX 4090").topology, 0, 1));
   EXPECT_EQ(two("NVIDIA Thor", "NVIDIA Thor").warnings.front(),
             "x.txt:2: 'NVIDIA Thor' is not in the table of GPUs (--machine gpu=... names one like it)");
 }
@@ -222,7 +222,7 @@ TEST(LaterReports, AccessThatAmdSmiCallsDisabledGoesThroughHostMemory) {
       "LINK TYPE TABLE:\n  0000:03:00.0 0000:0c:00.0\n0000:03:00.0 SELF PCIE\n0000:0c:00.0 PCIE SELF\nLegend:\n  SELF = Current GPU\n",
       "amd.txt", {.gpu = "AMD Radeon AI PRO R9700"});
   ASSERT_TRUE(pair) << describe(pair.error());
-  EXPECT_FALSE(testing::reaches(pair->topology, 0, 1));
+  EXPECT_FALSE(test::reaches(pair->topology, 0, 1));
   EXPECT_EQ(source(pair->topology, "data through host memory")->key, "host_memory");
 }
 
@@ -237,4 +237,4 @@ TEST(LaterReports, AVmThatHidesNvlinkIsSaidToDoSo) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::later_reports_test

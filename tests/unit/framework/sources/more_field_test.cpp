@@ -11,15 +11,15 @@
 #include "p2plab/machine/topology_view.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::more_field_test {
 namespace {
 
-using testing::best_gpus;
-using testing::busbw;
-using testing::count;
-using testing::field;
-using testing::width;
-using testing::word;
+using test::best_gpus;
+using test::busbw;
+using test::count;
+using test::field;
+using test::width;
+using test::word;
 
 // NVIDIA/nccl 1817: pairs on switches, two sockets.
 TEST(MoreField, PairsOnSwitchesUnderTwoSockets) {
@@ -122,4 +122,4 @@ TEST(MoreField, TablesOfAmdSmi) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::more_field_test

@@ -13,7 +13,7 @@
 #include "support/reference_files.h"
 #include "support/same_topology.h"
 
-namespace p2plab {
+namespace p2plab::nccl_xml_test {
 namespace {
 
 std::string in_system(const std::string& devices, const std::string& cpu = "") {
@@ -31,8 +31,8 @@ std::string import_error(const std::string& text) {
   const auto imported = import_nccl_xml(text, "x.xml");
   return imported ? "accepted" : describe(imported.error());
 }
-using testing::capacity;
-using testing::rate;
+using test::capacity;
+using test::rate;
 
 TEST(NcclXml, FourH200ShareOneSwitchWith450GBpsEach) {
   const auto imported = load_nccl_xml(P2PLAB_SOURCE_DIR "/tests/data/h200x4_nccl_topo.xml");
@@ -178,7 +178,7 @@ TEST(NcclXml, HostileFilesEndInErrorsAtOnce) {
 }
 
 TEST(NcclXml, EveryReferenceFileImportsOrSaysWhatIsMissing) {
-  const auto files = testing::reference_files("nccl_xml", ".xml");
+  const auto files = test::reference_files("nccl_xml", ".xml");
   if (files.empty()) GTEST_SKIP() << "the reference collection is not beside the repository";
   EXPECT_EQ(files.size(), 16U);
   const std::map<std::string, int> gpus{{"ncv4-topo", 4},         {"ndv2-topo", 8},           {"ndv4-topo", 8},        {"ndv5-topo", 8},
@@ -203,7 +203,7 @@ TEST(NcclXml, EveryReferenceFileImportsOrSaysWhatIsMissing) {
     const bool cloud = name.starts_with("nd") || name.starts_with("p4");
     const bool says_no_nvlinks = !imported->warnings.empty() && imported->warnings.front().find("NVLinks are not in it") != std::string::npos;
     EXPECT_EQ(says_no_nvlinks, cloud) << name;
-    EXPECT_TRUE(testing::same_topology(topology, *read_topology(write_topology(topology), "x.yaml"))) << name;
+    EXPECT_TRUE(test::same_topology(topology, *read_topology(write_topology(topology), "x.yaml"))) << name;
   }
 }
 
@@ -221,4 +221,4 @@ TEST(NcclXml, AmdLinksHaveTheRateOfTheirGeneration) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::nccl_xml_test

@@ -8,7 +8,7 @@
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/presets.h"
 
-namespace p2plab {
+namespace p2plab::network_presets_test {
 namespace {
 
 double all_gather(const Topology& machine) { return bound(machine, make_collective(CollectiveKind::all_gather, machine.ranks()))->algbw_gbps(); }
@@ -54,4 +54,4 @@ TEST(Networks, PcieBetweenGpuAndNicCountsWhereItIsNarrower) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::network_presets_test

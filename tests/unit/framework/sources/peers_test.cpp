@@ -11,11 +11,11 @@
 #include "p2plab/program/peer_access.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::peers_test {
 namespace {
 
-using testing::reaches;
-using testing::word;
+using test::reaches;
+using test::word;
 
 // Two pairs, each behind a switch of one socket.
 const std::string two_pairs =
@@ -145,4 +145,4 @@ TEST(PeerPairs, NvlinksOfAPairThatCudaRefusesCarryNothing) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::peers_test

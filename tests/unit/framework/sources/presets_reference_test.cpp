@@ -10,10 +10,10 @@
 #include "p2plab/machine/routes.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::presets_reference_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 // The same capacities between each two nodes, whatever the switches are called: compared by what each pair of GPUs, each GPU and the worst cut can
 // carry.
@@ -53,7 +53,7 @@ std::vector<Rank> same_order(int ranks) {
 }
 
 TEST(Presets, ThoseWithAReferenceGraphHaveItsCapacities) {
-  const auto folder = testing::reference_folder();
+  const auto folder = test::reference_folder();
   if (!folder) GTEST_SKIP() << "no reference graphs beside the project; set P2PLAB_REFERENCE to their folder";
   const std::map<std::string, std::string> pairs{{"a100x1", "dgx-a100"},
                                                  {"a100x2", "dgx-a100:nodes=2,network=rail,rails=2"},
@@ -72,11 +72,11 @@ TEST(Presets, ThoseWithAReferenceGraphHaveItsCapacities) {
                                                  {"uniring8", "ring:bandwidth=1,directions=one"}};
   for (const auto& [name, preset] : pairs) {
     SCOPED_TRACE(name);
-    const auto theirs = testing::reference_graph(*folder, name);
+    const auto theirs = test::reference_graph(*folder, name);
     ASSERT_TRUE(theirs);
     expect_same_capacities(machine(preset), *theirs, name == "mi250x1" ? order_of_words(16) : same_order(theirs->ranks()));
   }
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::presets_reference_test

@@ -15,10 +15,10 @@
 #include "support/reference.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::presets_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 Bandwidth width(const Topology& topology, int from, int to) {
   const auto& routes = topology.routes();
@@ -289,4 +289,4 @@ TEST(Presets, TakeBandwidthsOnTheCommandLine) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::presets_test

@@ -11,18 +11,18 @@
 #include "p2plab/program/peer_access.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::reports_test {
 namespace {
 
-using testing::best_gpus;
-using testing::busbw;
-using testing::count;
-using testing::field;
-using testing::import_field;
-using testing::reaches;
-using testing::source;
-using testing::width;
-using testing::word;
+using test::best_gpus;
+using test::busbw;
+using test::count;
+using test::field;
+using test::import_field;
+using test::reaches;
+using test::source;
+using test::width;
+using test::word;
 
 bool halves_are_best(const Topology& topology) {
   const auto gpus = best_gpus(topology, 4);
@@ -136,4 +136,4 @@ TEST(Reports, AnXmlOf4090NamesThemByTheirPciDevice) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::reports_test

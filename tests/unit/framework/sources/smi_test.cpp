@@ -8,12 +8,12 @@
 #include "support/described.h"
 #include "support/rates.h"
 
-namespace p2plab {
+namespace p2plab::smi_test {
 namespace {
 
-using testing::capacity;
-using testing::count;
-using testing::rate;
+using test::capacity;
+using test::count;
+using test::rate;
 
 // All pairs with the same word, one NUMA node.
 std::string uniform(int gpus, const std::string& word) {
@@ -177,4 +177,4 @@ TEST(Smi, FaultsNameTheirPlace) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::smi_test

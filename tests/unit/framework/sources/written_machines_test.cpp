@@ -18,12 +18,12 @@
 #include "support/same_topology.h"
 #include "support/written_machine.h"
 
-namespace p2plab {
+namespace p2plab::written_machines_test {
 namespace {
 
 struct Written {
   std::string preset;
-  testing::WrittenAs as;
+  test::WrittenAs as;
   MachineAnswers answers;
   bool same_graph = true;
 };
@@ -89,7 +89,7 @@ void expect_same(const Topology& preset, const Topology& back, const Written& ma
   const auto title = title_of(preset);
   EXPECT_EQ(title_of(back), title.empty() ? title_of(*answered(preset, {.gpu = machine.answers.gpu})) : title) << machine.preset;
   if (machine.same_graph) {
-    EXPECT_EQ(preset.fingerprint(), back.fingerprint()) << machine.preset << testing::same_topology(preset, back).message();
+    EXPECT_EQ(preset.fingerprint(), back.fingerprint()) << machine.preset << test::same_topology(preset, back).message();
     return;
   }
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce}) {
@@ -113,7 +113,7 @@ void expect_same(const Topology& preset, const Topology& back, const Written& ma
 TEST(WrittenMachines, AreTheSameReadFromNvidiaSmisText) {
   for (const auto& machine : machines()) {
     const auto preset = *resolve_topology(machine.preset);
-    const auto back = import_smi(testing::smi_text(preset, machine.as), "x.txt", machine.answers);
+    const auto back = import_smi(test::smi_text(preset, machine.as), "x.txt", machine.answers);
     ASSERT_TRUE(back) << machine.preset << describe(back.error());
     expect_same(preset, back->topology, machine);
   }
@@ -122,7 +122,7 @@ TEST(WrittenMachines, AreTheSameReadFromNvidiaSmisText) {
 TEST(WrittenMachines, AreTheSameReadFromNcclsXml) {
   for (const auto& machine : machines()) {
     const auto preset = *resolve_topology(machine.preset);
-    const auto back = import_nccl_xml(testing::nccl_text(preset, machine.as), "x.xml", machine.answers);
+    const auto back = import_nccl_xml(test::nccl_text(preset, machine.as), "x.xml", machine.answers);
     ASSERT_TRUE(back) << machine.preset << describe(back.error());
     expect_same(preset, back->topology, machine);
   }
@@ -131,7 +131,7 @@ TEST(WrittenMachines, AreTheSameReadFromNcclsXml) {
 TEST(WrittenMachines, AreTheSameReadFromRecordedFacts) {
   for (const auto& machine : machines()) {
     const auto preset = *resolve_topology(machine.preset);
-    const auto facts = testing::facts_of(preset, machine.as, machine.answers.gpu);
+    const auto facts = test::facts_of(preset, machine.as, machine.answers.gpu);
     const auto read = read_facts(write_facts(facts), "facts.json");
     ASSERT_TRUE(read) << machine.preset << describe(read.error());
     const auto back = build_machine(*read, machine.answers);
@@ -142,7 +142,7 @@ TEST(WrittenMachines, AreTheSameReadFromRecordedFacts) {
 
 // What a file says of GPU 100 of a machine that has four is a mistake in it, named with its line.
 TEST(RecordedFacts, NamePairsOfGpusThatAreThere) {
-  const auto good = testing::facts_of(*resolve_topology("hgx-h200:gpus=4"), {.link = GBps(25)}, "h200");
+  const auto good = test::facts_of(*resolve_topology("hgx-h200:gpus=4"), {.link = GBps(25)}, "h200");
   ASSERT_FALSE(good.peers.empty());
   const auto said = [&](int from, int to) {
     auto facts = good;
@@ -161,7 +161,7 @@ TEST(WrittenMachines, AmdsAreTheSameReadFromNcclsXml) {
   for (const auto& machine : {Written{"mi250x", {.link = GBps(50), .gcn = "gfx90a"}, {.gpu = "mi250x"}},
                               Written{"mi300x", {.link = GBps(64), .gcn = "gfx942"}, {.gpu = "mi300x"}}}) {
     const auto preset = *resolve_topology(machine.preset);
-    const auto back = import_nccl_xml(testing::nccl_text(preset, machine.as), "x.xml", machine.answers);
+    const auto back = import_nccl_xml(test::nccl_text(preset, machine.as), "x.xml", machine.answers);
     ASSERT_TRUE(back) << machine.preset << describe(back.error());
     EXPECT_EQ(links_of(back->topology), links_of(preset)) << machine.preset;  // the preset lists pairs in an order of its own
     EXPECT_EQ(title_of(back->topology), title_of(preset));
@@ -190,7 +190,7 @@ TEST(WrittenMachines, NicsNumberingAndColumnsChangeNothing) {
       as.numa = numa;
       as.nics = nics;
       as.last_column = last;
-      const auto text = testing::smi_text(preset, as);
+      const auto text = test::smi_text(preset, as);
       const auto back = import_smi(text, "x.txt", machine.answers);
       ASSERT_TRUE(back) << machine.preset << describe(back.error());
       expect_same(preset, back->topology, machine);
@@ -202,7 +202,7 @@ TEST(WrittenMachines, NicsNumberingAndColumnsChangeNothing) {
 TEST(WrittenMachines, WhatTheTextCannotHoldIsNamed) {
   for (const auto& machine : machines()) {
     const auto preset = *resolve_topology(machine.preset);
-    const auto back = *import_smi(testing::smi_text(preset, machine.as), "x.txt");
+    const auto back = *import_smi(test::smi_text(preset, machine.as), "x.txt");
     const auto asked = [&](const std::string& key) {
       return std::ranges::any_of(back.topology.sources().values,
                                  [&](const SourcedValue& value) { return value.key == key && value.origin == Origin::assumed; });
@@ -215,4 +215,4 @@ TEST(WrittenMachines, WhatTheTextCannotHoldIsNamed) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::written_machines_test

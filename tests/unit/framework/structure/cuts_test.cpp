@@ -12,10 +12,10 @@
 #include "support/random_topology.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::cuts_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 // GPUs inside over GB/s out, in lowest terms: the inverse rate of an all-gather in the units of the literature.
 std::string inverse_rate(const Topology& topology) {
@@ -47,7 +47,7 @@ TEST(Cuts, KnownMachinesHaveTheirInverseRates) {
 }
 
 TEST(Cuts, EveryReferenceGraphHasItsPublishedInverseRate) {
-  const auto folder = testing::reference_folder();
+  const auto folder = test::reference_folder();
   if (!folder) GTEST_SKIP() << "no reference graphs beside the project; set P2PLAB_REFERENCE to their folder";
   std::ostringstream index;
   index << std::ifstream(*folder / "optima" / "index.json").rdbuf();
@@ -55,7 +55,7 @@ TEST(Cuts, EveryReferenceGraphHasItsPublishedInverseRate) {
   const std::regex row(R"xx("name": "(\w+)",\s*"gpus": \d+,\s*"all_gather_inverse_rate": "([0-9/]+)")xx");
   int seen = 0;
   for (std::sregex_iterator match(text.begin(), text.end(), row), end; match != end; ++match, ++seen) {
-    const auto graph = testing::reference_graph(*folder, (*match)[1]);
+    const auto graph = test::reference_graph(*folder, (*match)[1]);
     ASSERT_TRUE(graph) << (*match)[1];
     EXPECT_EQ(inverse_rate(*graph), (*match)[2]) << (*match)[1];
   }
@@ -160,7 +160,7 @@ std::pair<std::int64_t, std::int64_t> worst_of_all_sets(const Topology& topology
 TEST(Cuts, NoSetOfNodesOfARandomMachineIsWorseThanTheBottleneck) {
   int tried = 0;
   for (std::uint64_t seed = 1; tried < 150; ++seed) {
-    const auto server = plain(testing::RandomTopology{seed}.make());
+    const auto server = plain(test::RandomTopology{seed}.make());
     if (server.nodes().size() > 11) continue;
     ++tried;
     const auto cut = bottleneck_cut(server);
@@ -226,4 +226,4 @@ TEST(Cuts, AsymmetryNamesTheWiderDirection) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::cuts_test

@@ -8,10 +8,10 @@
 #include "support/random_topology.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::islands_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 using Islands = std::vector<std::vector<int>>;
 
 Islands plain(const IslandLevel& level) {
@@ -97,9 +97,9 @@ TEST(Islands, AnOversubscribedFatTreeHasItsLeaves) {
 }
 
 TEST(Islands, UnevenIslandsAreFound) {
-  const auto folder = testing::reference_folder();
+  const auto folder = test::reference_folder();
   if (!folder) GTEST_SKIP() << "no reference graphs beside the project; set P2PLAB_REFERENCE to their folder";
-  const auto uneven = testing::reference_graph(*folder, "uneven_8_4_2");
+  const auto uneven = test::reference_graph(*folder, "uneven_8_4_2");
   ASSERT_TRUE(uneven);
   const auto found = levels(*uneven);
   ASSERT_EQ(found.size(), 1U);
@@ -126,7 +126,7 @@ void expect_nested(const Topology& topology, const std::string& name) {
 
 TEST(Islands, LevelsHoldEveryRankOnceAndFinerOnesLieWithinCoarserOnes) {
   for (const auto& preset : builtin_presets()) expect_nested(machine(preset.name), preset.name);
-  for (std::uint64_t seed = 1; seed <= 500; ++seed) expect_nested(testing::RandomTopology{seed}.make(), "seed " + std::to_string(seed));
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) expect_nested(test::RandomTopology{seed}.make(), "seed " + std::to_string(seed));
 }
 
 TEST(Islands, ARouteIsOfTheClassOfItsFurthestPart) {
@@ -141,4 +141,4 @@ TEST(Islands, ARouteIsOfTheClassOfItsFurthestPart) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::islands_test

@@ -12,10 +12,10 @@
 #include "p2plab/machine/topology_import.h"
 #include "support/described.h"
 
-namespace p2plab {
+namespace p2plab::oddities_test {
 namespace {
 
-using testing::busbw;
+using test::busbw;
 
 Topology lost_lane() { return *apply_mask(*resolve_topology("hgx-h200"), {.links = {{.from = "gpu3", .to = "nvswitch0", .bandwidth = GBps(25)}}}); }
 
@@ -155,4 +155,4 @@ TEST(Assumptions, AScheduleRestsOnWhatItsDataTakes) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::oddities_test

@@ -13,7 +13,7 @@
 #include "p2plab/machine/presets.h"
 #include "support/machines.h"
 
-namespace p2plab {
+namespace p2plab::symmetry_test {
 namespace {
 
 // Every link leads from the image of its start to the image of its end, with the same bandwidth.
@@ -35,7 +35,7 @@ std::size_t images_of_the_first_gpu(const Topology& machine, const std::vector<A
 }
 
 TEST(Symmetry, MachinesOfEqualGpusHaveOneElementForEachGpu) {
-  const std::vector<Topology> machines{testing::one_switch(8), *make_preset("torus", {{"dims", "4x4"}}), *make_preset("ring", {{"gpus", "7"}}),
+  const std::vector<Topology> machines{test::one_switch(8), *make_preset("torus", {{"dims", "4x4"}}), *make_preset("ring", {{"gpus", "7"}}),
                                        *make_preset("hypercube", {{"dimensions", "4"}}), *make_preset("dgx-a100", {{"nodes", "3"}})};
   for (const auto& machine : machines) {
     const auto group = symmetry_group(machine);
@@ -64,7 +64,7 @@ TEST(Symmetry, GeneratorsJoinTheGpusOfAnOrbit) {
 }
 
 TEST(Symmetry, MarkedGpusOnlyChangePlacesWithTheirLike) {
-  const auto machine = testing::one_switch(5);
+  const auto machine = test::one_switch(5);
   const std::vector<std::int64_t> marks{1, 1, 2, 2, 2, 0};
   for (const auto& element : symmetry_group(machine, marks)) {
     EXPECT_LT(element.nodes[0], 2);
@@ -73,23 +73,23 @@ TEST(Symmetry, MarkedGpusOnlyChangePlacesWithTheirLike) {
 }
 
 TEST(Symmetry, ALineHasOnlyItsReflection) {
-  const auto machine = testing::line(5);
+  const auto machine = test::line(5);
   const auto generators = automorphism_generators(machine);
   ASSERT_EQ(generators.size(), 1U);
   for (int v = 0; v < 5; ++v) EXPECT_EQ(generators[0].nodes[static_cast<std::size_t>(v)], 4 - v);
 }
 
 TEST(Symmetry, OneWiderLinkLeavesNone) {
-  auto builder = testing::with_gpus("uneven", 4);
+  auto builder = test::with_gpus("uneven", 4);
   for (int g = 0; g < 4; ++g) builder.add_link({NodeId{g}, NodeId{(g + 1) % 4}, LinkKind::nvlink, GBps(g == 0 ? 50 : 25), Seconds{1e-6}});
-  const auto machine = testing::built(std::move(builder));
+  const auto machine = test::built(std::move(builder));
   EXPECT_TRUE(automorphism_generators(machine).empty());
   EXPECT_EQ(symmetry_group(machine).size(), 1U);
 }
 
 // Generators of all permutations of five GPUs on a switch join every pair of GPUs.
 TEST(Symmetry, GeneratorsReachEverySubsetOfASwitch) {
-  const auto machine = testing::one_switch(5);
+  const auto machine = test::one_switch(5);
   std::set<std::set<int>> seen{{0, 1}};
   std::vector<std::set<int>> open{{0, 1}};
   const auto generators = automorphism_generators(machine);
@@ -106,17 +106,17 @@ TEST(Symmetry, GeneratorsReachEverySubsetOfASwitch) {
 }
 
 TEST(Symmetry, BudgetsMustMatchToo) {
-  auto builder = testing::with_gpus("bus", 2);
+  auto builder = test::with_gpus("bus", 2);
   const auto there = builder.add_link({NodeId{0}, NodeId{1}, LinkKind::pcie, GBps(10), Seconds{0}});
   builder.add_link({NodeId{1}, NodeId{0}, LinkKind::pcie, GBps(10), Seconds{0}});
   builder.add_group({"one-way", GBps(5), {there}});
-  EXPECT_TRUE(automorphism_generators(testing::built(std::move(builder))).empty());
+  EXPECT_TRUE(automorphism_generators(test::built(std::move(builder))).empty());
 }
 
 // Each GPU's ways to the next two share a budget, but for the last two GPUs. Nothing but budgets tells them apart.
 TEST(Symmetry, IsSoonKnownToBeMissingWhereBudgetsBreakIt) {
   constexpr int gpus = 72;
-  auto builder = testing::with_gpus("mesh", gpus);
+  auto builder = test::with_gpus("mesh", gpus);
   for (int from = 0; from < gpus; ++from) {
     std::vector<LinkId> next;
     for (int to = 0; to < gpus; ++to) {
@@ -127,14 +127,14 @@ TEST(Symmetry, IsSoonKnownToBeMissingWhereBudgetsBreakIt) {
     if (next.size() == 2) builder.add_group({"out" + std::to_string(from), GBps(60), next});
   }
   const auto started = std::chrono::steady_clock::now();
-  const auto built = testing::built(std::move(builder));
+  const auto built = test::built(std::move(builder));
   EXPECT_TRUE(built.symmetries().empty());
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds{2});
 }
 
 TEST(Symmetry, KeepsPairsThatShareABudgetTogether) {
   constexpr int gpus = 12;
-  auto builder = testing::with_gpus("pairs", gpus);
+  auto builder = test::with_gpus("pairs", gpus);
   const auto middle = builder.add_node({.name = "switch", .kind = NodeKind::nvswitch});
   std::vector<LinkId> out;
   for (int g = 0; g < gpus; ++g) {
@@ -142,7 +142,7 @@ TEST(Symmetry, KeepsPairsThatShareABudgetTogether) {
     builder.add_link({middle, NodeId{g}, LinkKind::nvlink, GBps(50), Seconds{1e-6}});
   }
   for (std::size_t g = 0; g + 6 < out.size(); ++g) builder.add_group({"pair" + std::to_string(g), GBps(60), {out[g], out[g + 6]}});
-  const auto machine = testing::built(std::move(builder));
+  const auto machine = test::built(std::move(builder));
   std::vector<const std::vector<std::int32_t>*> images;
   const auto generators = machine.symmetries();
   for (const auto& generator : generators) {
@@ -154,4 +154,4 @@ TEST(Symmetry, KeepsPairsThatShareABudgetTogether) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::symmetry_test

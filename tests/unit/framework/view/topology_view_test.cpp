@@ -15,10 +15,10 @@
 #include "support/random_topology.h"
 #include "support/reference.h"
 
-namespace p2plab {
+namespace p2plab::topology_view_test {
 namespace {
 
-using testing::machine;
+using test::machine;
 
 std::string text_of(const std::string& name, const TextOptions& options = {}) {
   const auto server = machine(name);
@@ -269,7 +269,7 @@ TEST(TopologySvg, HostileNamesMakeAValidDocument) {
 
 TEST(TopologyView, RandomMachinesMakeValidDocuments) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-    const auto server = testing::RandomTopology{seed}.make();
+    const auto server = test::RandomTopology{seed}.make();
     EXPECT_FALSE(topology_text(server, {.columns = 80}).empty());
     EXPECT_FALSE(nlohmann::json::parse(topology_json(server), nullptr, false).is_discarded()) << seed;
     pugi::xml_document document;
@@ -294,4 +294,4 @@ TEST(TopologyDot, HasOneEdgeForTwoLikeDirectionsAndTwoForUnlikeOnes) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::topology_view_test

@@ -11,7 +11,7 @@
 #include "support/same_topology.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::detect_test {
 namespace {
 
 const std::string gpu_class = "0x030200";
@@ -158,7 +158,7 @@ TEST(Facts, WrittenAndReadBackAreTheSameMachine) {
   const auto back = read_facts(text, "facts.json");
   ASSERT_TRUE(back) << describe(back.error());
   EXPECT_EQ(write_facts(*back), text);
-  EXPECT_TRUE(testing::same_topology(build_machine(*back)->topology, build_machine(facts)->topology));
+  EXPECT_TRUE(test::same_topology(build_machine(*back)->topology, build_machine(facts)->topology));
 }
 
 TEST(Facts, MistakesInAFileAreNamed) {
@@ -266,4 +266,4 @@ TEST(Gather, ReadsTheTreeOfBusesFromTheKernelsFiles) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::detect_test

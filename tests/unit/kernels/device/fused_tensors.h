@@ -11,7 +11,7 @@
 #include "rows/row_cpu.h"
 #include "support/emulation/emulation.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 using RowMachine = RowCpu<Cpu>;
@@ -61,4 +61,4 @@ auto kernel_of(const Tensors& tensors, std::uint32_t packets) {
   };
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -6,16 +6,16 @@
 #include "support/plans.h"
 #include "unit/kernels/device/fused_tensors.h"
 
-namespace p2plab {
+namespace p2plab::fused_test {
 namespace {
 
-using testing::Cpu;
-using testing::Emulation;
-using testing::Float;
-using testing::kernel_of;
-using testing::RowMachine;
-using testing::Tensors;
-using testing::VectorTables;
+using test::Cpu;
+using test::Emulation;
+using test::Float;
+using test::kernel_of;
+using test::RowMachine;
+using test::Tensors;
+using test::VectorTables;
 
 template <class Wire, int Slots>
 void run_fused(Emulation& emulation, const Tensors& tensors, std::uint32_t blocks, std::uint32_t packets) {
@@ -32,9 +32,9 @@ TEST(FusedKernel, NormsCompleteRowsForEveryPlanner) {
   const Epilogue epilogue{.hidden = 24};
   const Payload payload{.elements = 24 * 5, .type = DataType::float32};
   for (int n = 2; n <= 8; ++n) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto* name : {"one_shot", "two_shot", "ring", "tree", "hierarchical", "recursive_doubling", "pairwise"}) {
-      const auto plan = testing::plan_on(machine, name, CollectiveKind::all_reduce);
+      const auto plan = test::plan_on(machine, name, CollectiveKind::all_reduce);
       if (!plan) continue;
       SCOPED_TRACE(std::string{name} + ", " + std::to_string(n) + " ranks");
       Emulation lamport(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
@@ -48,11 +48,11 @@ TEST(FusedKernel, NormsCompleteRowsForEveryPlanner) {
 
 TEST(FusedKernel, TakesWholeRowsOfOneShot) {
   for (const int n : {2, 3, 5}) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto* mode : {"push", "pull"}) {
       const Epilogue epilogue{.hidden = 24, .float8 = Float8::token};
       const Payload payload{.elements = 24 * 5, .type = DataType::float32};
-      const auto plan = testing::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, n), {{"mode", mode}}, {.payload = payload});
+      const auto plan = test::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, n), {{"mode", mode}}, {.payload = payload});
       ASSERT_TRUE(plan);
       Emulation emulation(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
       const auto fused = with_epilogue(emulation.program(), epilogue);
@@ -66,10 +66,10 @@ TEST(FusedKernel, TakesWholeRowsOfOneShot) {
 }
 
 TEST(FusedKernel, MeetsWhereRowsAreSpreadOverBlocks) {
-  const auto machine = testing::one_switch(3);
+  const auto machine = test::one_switch(3);
   const Payload payload{.elements = 96, .type = DataType::float32};
   const auto rows = [&](const char* planner, Protocol protocol, std::int64_t hidden) {
-    const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+    const auto plan = test::plan_on(machine, planner, CollectiveKind::all_reduce);
     const Emulation emulation(machine, *plan, payload, {.protocol = protocol}, false);
     return packets_of_row(*with_epilogue(emulation.program(), {.hidden = hidden}));
   };
@@ -120,10 +120,10 @@ void run_taken(const LinkedPackets& linked, const args::PacketCall& call, const 
 
 // The sums never come back from memory, nor go there: rows are right although their source is elsewhere.
 TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   const Epilogue epilogue{.hidden = 24, .norm = Norm::layer, .float8 = Float8::token, .bias = true};
   const Payload payload{.elements = 24 * 5, .type = DataType::float32};
-  const auto plan = testing::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
+  const auto plan = test::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
   ASSERT_TRUE(plan);
   Emulation emulation(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
   Emulation plain(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
@@ -151,10 +151,10 @@ TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
 }
 
 TEST(FusedKernel, GoesThroughMemoryWhereSumsAreNotTheEnd) {
-  const auto machine = testing::one_switch(3);
+  const auto machine = test::one_switch(3);
   const Payload payload{.elements = 96, .type = DataType::float32};
   for (const auto* planner : {"two_shot", "tree"}) {
-    const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+    const auto plan = test::plan_on(machine, planner, CollectiveKind::all_reduce);
     const Emulation emulation(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
     EXPECT_FALSE(ends_in_sums(*with_epilogue(emulation.program(), {.hidden = 24}))) << planner;
   }
@@ -162,10 +162,10 @@ TEST(FusedKernel, GoesThroughMemoryWhereSumsAreNotTheEnd) {
 
 // Counters of arrivals rise by the blocks of each call and wrap around.
 TEST(FusedKernel, MeetsWhereCountersWrapAround) {
-  const auto machine = testing::one_switch(2);
+  const auto machine = test::one_switch(2);
   const Epilogue epilogue{.hidden = 24};
   const Payload payload{.elements = 24 * 3, .type = DataType::float32};
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, payload, {.protocol = Protocol::lamport}, false);
   const Tensors tensors(emulation, epilogue, payload, 3);
   for (const auto& call : tensors.calls) {
@@ -176,9 +176,9 @@ TEST(FusedKernel, MeetsWhereCountersWrapAround) {
 }
 
 TEST(FusedKernel, EndsInAReportIfARankNeverStarts) {
-  const auto machine = testing::one_switch(3);
+  const auto machine = test::one_switch(3);
   const Payload payload{.elements = 24 * 3, .type = DataType::float32};
-  const auto plan = *testing::plan_on(machine, "one_shot", CollectiveKind::all_reduce);
+  const auto plan = *test::plan_on(machine, "one_shot", CollectiveKind::all_reduce);
   for (const std::uint32_t packets : {0U, 6U}) {
     Emulation emulation(machine, plan, payload, {.protocol = Protocol::lamport}, false);
     emulation.timeout = 50'000'000;
@@ -193,4 +193,4 @@ TEST(FusedKernel, EndsInAReportIfARankNeverStarts) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::fused_test

@@ -13,10 +13,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::interpreter_test {
 namespace {
 
-using testing::Emulation;
+using test::Emulation;
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 using Int = device::Fixed<device::Whole<std::int32_t>, ReduceOp::sum>;
 
@@ -30,14 +30,14 @@ template <class Body>
 void for_every_plan(bool in_place, const std::vector<int>& ranks, const std::vector<std::int64_t>& sizes, Body body) {
   const auto planners = builtin_planners();
   for (const int n : ranks) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto kind : all_collective_kinds()) {
       // These two give and take different blocks, so they cannot share one buffer.
       if (in_place && (kind == CollectiveKind::all_to_all || kind == CollectiveKind::send_receive)) continue;
       for (const auto& entry : planners.entries()) {
         for (const auto elements : sizes) {
           const Payload payload{.elements = elements, .type = DataType::float32};
-          auto plan = testing::plan_on(machine, entry.name, make_collective(kind, n, Rank{n - 1}), {}, {.payload = payload, .in_place = in_place});
+          auto plan = test::plan_on(machine, entry.name, make_collective(kind, n, Rank{n - 1}), {}, {.payload = payload, .in_place = in_place});
           if (!plan) continue;
           SCOPED_TRACE(about(*plan, n, elements));
           body(machine, *plan, payload);
@@ -69,8 +69,8 @@ TEST(PacketInterpreter, IsRightInPlace) {
 }
 
 TEST(PacketInterpreter, CountsOnWhereEpochsStartAgain) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 50, .type = DataType::int32}, {}, false);
   emulation.first_call = args::epoch_limit - 2;
   emulation.prepare_packets<device::LlWire, Int>(1);
@@ -79,10 +79,10 @@ TEST(PacketInterpreter, CountsOnWhereEpochsStartAgain) {
 
 // What the generator writes of a two-shot all-reduce of three ranks is what the next test compiles.
 TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
-  emulation.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(1);
+  emulation.prepare_fixed<device::LamportWire<4>, Float, test::Shape>(1);
   std::ifstream file(P2PLAB_SOURCE_DIR "/tests/support/emulation/fixed_shape.h");
   std::ostringstream text;
   text << file.rdbuf();
@@ -94,15 +94,15 @@ TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
 }
 
 TEST(SpecialCode, GivesTheContractsResultsCallAfterCall) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   for (const std::int64_t elements : {13, 77, 96}) {
     SCOPED_TRACE(elements);
     const Payload payload{.elements = elements, .type = DataType::float32};
     Emulation strided(machine, plan, payload, {}, false);
-    strided.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(2, 3);
+    strided.prepare_fixed<device::LamportWire<4>, Float, test::Shape>(2, 3);
     Emulation flagged(machine, plan, payload, {}, false);
-    flagged.prepare_fixed<device::LlWire, Float, testing::Shape>(1, 2);
+    flagged.prepare_fixed<device::LlWire, Float, test::Shape>(1, 2);
     for (int c = 0; c < 5; ++c) {
       EXPECT_EQ(strided.call<float>(c), 0) << "call " << c;
       EXPECT_EQ(flagged.call<float>(c), 0) << "call " << c;
@@ -110,7 +110,7 @@ TEST(SpecialCode, GivesTheContractsResultsCallAfterCall) {
   }
   // 32 elements a rank, eight packets, one a block.
   Emulation once(machine, plan, {.elements = 96, .type = DataType::float32}, {}, false);
-  once.prepare_fixed<device::LamportWire<4>, Float, testing::OnceShape>(8);
+  once.prepare_fixed<device::LamportWire<4>, Float, test::OnceShape>(8);
   for (int c = 0; c < 5; ++c) EXPECT_EQ(once.call<float>(c), 0) << "call " << c;
 }
 
@@ -154,12 +154,12 @@ TEST(BulkInterpreter, GivesEveryContractsResultsCallAfterCall) {
 }
 
 TEST(BulkInterpreter, KeepsManyPiecesOnTheWay) {
-  const auto machine = testing::one_switch(3);
+  const auto machine = test::one_switch(3);
   const Payload payload{.elements = 150001, .type = DataType::float32};
   for (const auto* name : {"ring", "two_shot", "one_shot"}) {
     for (const bool in_place : {false, true}) {
       const auto collective = make_collective(CollectiveKind::all_reduce, 3);
-      const auto plan = testing::plan_on(machine, name, collective, {}, {.payload = payload, .in_place = in_place});
+      const auto plan = test::plan_on(machine, name, collective, {}, {.payload = payload, .in_place = in_place});
       ASSERT_TRUE(plan) << name;
       for (const Bytes slice : {Bytes{0}, Bytes{32 << 10}, Bytes{100000}}) {
         SCOPED_TRACE(fmt::format("{}, slices of {} bytes{}", name, slice.count(), in_place ? ", in place" : ""));
@@ -172,8 +172,8 @@ TEST(BulkInterpreter, KeepsManyPiecesOnTheWay) {
 }
 
 TEST(SliceInterpreter, CountsOnWhereFlagsWrapAround) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "ring", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 200, .type = DataType::float32}, {.blocks_per_lane = 2, .slice = Bytes{64}}, false);
   emulation.first_call = 0xffffffffU - 1;
   emulation.prepare_slices<Float>();
@@ -196,12 +196,12 @@ TEST(Ll128Wire, CoversEveryByteOnce) {
 }
 
 TEST(PacketInterpreter, CrossesHostMemoryWhereRanksDoNotReachEachOther) {
-  const auto machine = testing::pairs_across_a_host();
+  const auto machine = test::pairs_across_a_host();
   const PeerAccess peer_access(machine);
   // By packets every plan runs all the same.
   for (const auto* planner : {"one_shot", "two_shot", "ring", "hierarchical"}) {
     SCOPED_TRACE(planner);
-    const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+    const auto plan = test::plan_on(machine, planner, CollectiveKind::all_reduce);
     ASSERT_TRUE(plan) << describe(plan.error());
     Emulation emulation(machine, *plan, {.elements = 77, .type = DataType::float32}, {}, false);
     EXPECT_FALSE(peer_access.covers(emulation.program()));
@@ -211,8 +211,8 @@ TEST(PacketInterpreter, CrossesHostMemoryWhereRanksDoNotReachEachOther) {
 }
 
 TEST(Interpreters, EndInAReportIfARankNeverStarts) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   const Payload payload{.elements = 50, .type = DataType::float32};
   Emulation packets(machine, plan, payload, {}, false);
   packets.timeout = 50'000'000;
@@ -235,4 +235,4 @@ TEST(Interpreters, EndInAReportIfARankNeverStarts) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::interpreter_test

@@ -10,10 +10,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::noted_calls_test {
 namespace {
 
-using testing::Emulation;
+using test::Emulation;
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 
 // What one rank's kernels write of their calls: how often in all, and an entry each.
@@ -35,7 +35,7 @@ void expect_noted(const Journal& journal, std::uint32_t c, std::uint64_t begun) 
   EXPECT_EQ(args::begun_of(entry.span), args::begun_of(counts.last));
   EXPECT_EQ(args::time_of(entry.span), args::time_of(counts.last));
   EXPECT_GE(args::begun_of(entry.span), begun);
-  EXPECT_LE(args::begun_of(entry.span) + args::time_of(entry.span), testing::Cpu::now());
+  EXPECT_LE(args::begun_of(entry.span) + args::time_of(entry.span), test::Cpu::now());
   std::uint64_t sum = 0;
   std::uint64_t most = 0;
   for (std::uint32_t i = c < 4 ? 0 : c - 3; i < c; ++i) {
@@ -52,8 +52,8 @@ void expect_noted(const Journal& journal, std::uint32_t c, std::uint64_t begun) 
 }
 
 TEST(NotedCalls, AreCountedOnceHoweverManyBlocksACallHas) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "ring", CollectiveKind::all_reduce);
   const Payload payload{.elements = 770, .type = DataType::float32};
   std::array<Journal, 3> journals{};
   Emulation packets(machine, plan, payload, {}, false);
@@ -61,7 +61,7 @@ TEST(NotedCalls, AreCountedOnceHoweverManyBlocksACallHas) {
   Emulation slices(machine, plan, payload, {}, false);
   slices.prepare_slices<Float>();
   for (std::uint32_t c = 0; c < 6; ++c) {
-    const auto begun = testing::Cpu::now();
+    const auto begun = test::Cpu::now();
     for (std::size_t r = 0; r < 3; ++r) slices.slice_call(r).journal = packets.packet_call(r).journal = journals[r].place(100 + c);
     EXPECT_EQ(c % 2 == 0 ? packets.call<float>(static_cast<int>(c / 2)) : slices.call<float>(static_cast<int>(c / 2)), 0);
     for (auto& journal : journals) expect_noted(journal, c, begun);
@@ -70,13 +70,13 @@ TEST(NotedCalls, AreCountedOnceHoweverManyBlocksACallHas) {
 
 // Where a thread has one packet it notes before the barrier; what came before it adds up while it waits for others.
 TEST(NotedCalls, OfThreadsWithOnePacketAreNotedBeforeTheyMeet) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 12, .type = DataType::float32}, {}, false);
-  emulation.prepare_fixed<device::LamportWire<4>, Float, testing::OnceShape>(1);
+  emulation.prepare_fixed<device::LamportWire<4>, Float, test::OnceShape>(1);
   std::array<Journal, 3> journals{};
   for (std::uint32_t c = 0; c < 9; ++c) {
-    const auto begun = testing::Cpu::now();
+    const auto begun = test::Cpu::now();
     for (std::size_t r = 0; r < 3; ++r) emulation.packet_call(r).journal = journals[r].place(100 + c);
     EXPECT_EQ(emulation.call<float>(static_cast<int>(c)), 0);
     for (auto& journal : journals) expect_noted(journal, c, begun);
@@ -88,7 +88,7 @@ TEST(NotedCalls, ThatDidNotEndAreNotCounted) {
   Journal journal;
   const auto place = journal.place(7);
   const auto run = [&](bool ends) {
-    device::JournalMark<testing::Cpu> mark(place);
+    device::JournalMark<test::Cpu> mark(place);
     mark.begin(place);
     mark.add_up(place);
     if (ends) mark.end(place, place.name);
@@ -105,13 +105,13 @@ TEST(NotedCalls, ThatDidNotEndAreNotCounted) {
 }
 
 TEST(NotedCalls, AreLeftAloneByCodeThatIsMadeWithoutThem) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   std::array<Journal, 2> journals{};
   Emulation recorded(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
-  recorded.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(1);
+  recorded.prepare_fixed<device::LamportWire<4>, Float, test::Shape>(1);
   Emulation plain(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
-  plain.prepare_fixed<device::LamportWire<4>, Float, testing::UnrecordedShape>(1);
+  plain.prepare_fixed<device::LamportWire<4>, Float, test::UnrecordedShape>(1);
   recorded.packet_call(0).journal = journals[0].place(7);
   plain.packet_call(0).journal = journals[1].place(7);
   EXPECT_EQ(recorded.call<float>(0), 0);
@@ -124,7 +124,7 @@ TEST(NotedCalls, AreLeftAloneByCodeThatIsMadeWithoutThem) {
 TEST(NotedCalls, SpansHoldTimesOfHours) {
   const auto span = [](std::uint64_t begun, std::uint64_t ended) {
     return args::Span{static_cast<std::uint32_t>(begun), static_cast<std::uint32_t>(ended),
-                      testing::Cpu::pick<args::low_halves>(static_cast<std::uint32_t>(begun >> 32), static_cast<std::uint32_t>(ended >> 32))};
+                      test::Cpu::pick<args::low_halves>(static_cast<std::uint32_t>(begun >> 32), static_cast<std::uint32_t>(ended >> 32))};
   };
   constexpr std::uint64_t day = 86'400'000'000'000;
   EXPECT_EQ(args::time_of(span(0xffff'ffff, 0x1'0000'0001)), 2U);
@@ -133,4 +133,4 @@ TEST(NotedCalls, SpansHoldTimesOfHours) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::noted_calls_test

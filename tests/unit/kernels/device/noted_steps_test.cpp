@@ -12,10 +12,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::noted_steps_test {
 namespace {
 
-using testing::Emulation;
+using test::Emulation;
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 
 constexpr int three = 3;
@@ -61,17 +61,17 @@ void expect_in_order(const std::vector<args::StepEntry>& entries, std::uint64_t 
 
 struct Fixture {
   explicit Fixture(const char* planner, const Tuning& tuning = {}, std::int64_t elements = 770)
-      : plan(*testing::plan_on(machine, planner, CollectiveKind::all_reduce)),
+      : plan(*test::plan_on(machine, planner, CollectiveKind::all_reduce)),
         emulation(machine, plan, {.elements = elements, .type = DataType::float32}, tuning, false) {}
 
   // One call with notes, and what of each rank must be there: items by block.
   template <class Call, class Wanted>
   void check(Call&& call_of, Wanted&& wanted) {
     for (std::uint32_t c = 0; c < 3; ++c) {
-      const auto before = testing::Cpu::now();
+      const auto before = test::Cpu::now();
       for (std::size_t r = 0; r < three; ++r) call_of(r).journal = journals[r].place(100 + c);
       EXPECT_EQ(emulation.call<float>(static_cast<int>(c)), 0);
-      const auto after = testing::Cpu::now();
+      const auto after = test::Cpu::now();
       for (std::size_t r = 0; r < three; ++r) {
         SCOPED_TRACE(fmt::format("call {}, rank {}", c, r));
         const auto blocks = journals[r].of(100 + c);
@@ -88,7 +88,7 @@ struct Fixture {
     }
   }
 
-  Topology machine = testing::one_switch(three);
+  Topology machine = test::one_switch(three);
   Plan plan;
   Emulation emulation;
   std::array<StepJournal, three> journals{};
@@ -103,8 +103,8 @@ std::set<std::uint32_t> first(std::size_t count) {
 TEST(NotedSteps, OfThePacketInterpreterAreEveryItemOfEveryBlock) {
   Fixture fixture("ring");
   auto& emulation = fixture.emulation;
-  emulation.prepare_kernel<device::LlWire>(3, 2, [](const testing::VectorTables& tables, const args::PacketCall& call, std::size_t) {
-    device::run_packets<testing::Cpu, device::LlWire>(Float{}, testing::NotingTables{tables}, call);
+  emulation.prepare_kernel<device::LlWire>(3, 2, [](const test::VectorTables& tables, const args::PacketCall& call, std::size_t) {
+    device::run_packets<test::Cpu, device::LlWire>(Float{}, test::NotingTables{tables}, call);
   });
   fixture.check(
       [&](std::size_t r) -> auto& { return emulation.packet_call(r); },
@@ -123,7 +123,7 @@ TEST(NotedSteps, OfThePacketInterpreterAreEveryItemOfEveryBlock) {
 TEST(NotedSteps, OfCodeMadeForAProgramAreEveryWave) {
   Fixture fixture("two_shot", {}, 96);
   auto& emulation = fixture.emulation;
-  emulation.prepare_fixed<device::LamportWire<4>, Float, testing::NotingShape>(2);
+  emulation.prepare_fixed<device::LamportWire<4>, Float, test::NotingShape>(2);
   fixture.check(
       [&](std::size_t r) -> auto& { return emulation.packet_call(r); },
       [&](std::size_t) {
@@ -151,9 +151,9 @@ TEST(NotedSteps, OfSlicesAreEveryInstructionOfEveryPart) {
 TEST(NotedSteps, SayHowLongAStepWaited) {
   Fixture fixture("one_shot", {}, 24);
   auto& emulation = fixture.emulation;
-  emulation.prepare_kernel<device::LlWire>(1, 1, [](const testing::VectorTables& tables, const args::PacketCall& call, std::size_t rank) {
+  emulation.prepare_kernel<device::LlWire>(1, 1, [](const test::VectorTables& tables, const args::PacketCall& call, std::size_t rank) {
     if (rank == 2) std::this_thread::sleep_for(std::chrono::milliseconds{20});
-    device::run_packets<testing::Cpu, device::LlWire>(Float{}, testing::NotingTables{tables}, call);
+    device::run_packets<test::Cpu, device::LlWire>(Float{}, test::NotingTables{tables}, call);
   });
   for (std::size_t r = 0; r < three; ++r) emulation.packet_call(r).journal = fixture.journals[r].place(7);
   EXPECT_EQ(emulation.call<float>(0), 0);
@@ -171,12 +171,12 @@ TEST(NotedSteps, SayHowLongAStepWaited) {
 TEST(NotedSteps, KeepTheLatestOfEachBlock) {
   Fixture fixture("two_shot", {}, 24);
   auto& emulation = fixture.emulation;
-  emulation.prepare_fixed<device::LamportWire<4>, Float, testing::NotingShape>(1);
+  emulation.prepare_fixed<device::LamportWire<4>, Float, test::NotingShape>(1);
   constexpr int calls = 30'000;  // of ranks steps
   for (int c = 0; c < calls; ++c) {
     auto& call = emulation.packet_call(0);
     call.journal = fixture.journals[0].place(5);
-    device::StepNotes<testing::Cpu, true> notes(call.journal, 0);
+    device::StepNotes<test::Cpu, true> notes(call.journal, 0);
     for (std::uint32_t i = 0; i < 3; ++i) const auto note = notes.note(i);
     notes.close();
   }
@@ -187,4 +187,4 @@ TEST(NotedSteps, KeepTheLatestOfEachBlock) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::noted_steps_test

@@ -12,12 +12,12 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::protocols_test {
 namespace {
 
-using testing::Emulation;
-using testing::ExploredMachine;
-using testing::Explorer;
+using test::Emulation;
+using test::ExploredMachine;
+using test::Explorer;
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 
 // P2PLAB_EXPLORE=N: up to N states of each exploration, and N / 10 random orders.
@@ -93,8 +93,8 @@ constexpr std::size_t most_states = 20'000;
 // Explores `calls` calls of two ranks to the last state and expects nothing wrong.
 template <class Machine, class Wire>
 void holds(const char* planner, CollectiveKind kind, std::int64_t elements, int calls) {
-  const auto machine = testing::one_switch(2);
-  const auto plan = *testing::plan_on(machine, planner, kind);
+  const auto machine = test::one_switch(2);
+  const auto plan = *test::plan_on(machine, planner, kind);
   auto emulation = memory_for(machine, plan, elements, {});
   emulation.prepare_packets<Wire, Float>(1);
   const auto report = packets<Machine, Wire>(emulation, 2, calls).every_order(depth(most_states));
@@ -121,8 +121,8 @@ TEST(Protocols, OfPacketsHoldWhereOneRankOnlySends) {
 
 TEST(Protocols, OfSlicesHoldInEveryOrderOfTwoRanksOverThreeCalls) {
   for (const auto* planner : {"one_shot", "two_shot", "ring"}) {
-    const auto machine = testing::one_switch(2);
-    const auto plan = *testing::plan_on(machine, planner, all_reduce);
+    const auto machine = test::one_switch(2);
+    const auto plan = *test::plan_on(machine, planner, all_reduce);
     auto emulation = memory_for(machine, plan, 8, {});
     emulation.prepare_slices<Float>();
     const auto report = slices<ExploredMachine<16>>(emulation, 2, 3).every_order(depth(most_states));
@@ -133,9 +133,9 @@ TEST(Protocols, OfSlicesHoldInEveryOrderOfTwoRanksOverThreeCalls) {
 }
 
 TEST(Protocols, HoldInRandomOrdersOfMoreRanks) {
-  const auto machine = testing::one_switch(4);
+  const auto machine = test::one_switch(4);
   for (const auto* planner : {"one_shot", "two_shot", "ring", "tree"}) {
-    const auto plan = *testing::plan_on(machine, planner, all_reduce);
+    const auto plan = *test::plan_on(machine, planner, all_reduce);
     const auto runs = depth(300) / 10;
     auto by_packets = memory_for(machine, plan, 9, {});
     by_packets.prepare_packets<device::LamportWire<4>, Float>(1);
@@ -151,8 +151,8 @@ template <class Shape>
 void rounds_hold(std::uint32_t batch) {
   using Machine = ExploredMachine<4>;
   using Wire = device::LamportWire<4>;
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", all_reduce);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "two_shot", all_reduce);
   auto emulation = memory_for(machine, plan, 44, {});  // four packets a chunk, the last one cut
   emulation.prepare_fixed<Wire, Float, Shape>(1, batch);
   auto explorer = packet_calls(emulation, 3, 4, [&](std::size_t r) { emulation.fixed_here<Machine, Wire, Float, Shape>(r); });
@@ -160,14 +160,14 @@ void rounds_hold(std::uint32_t batch) {
 }
 
 TEST(Protocols, OfRoundsHoldInRandomOrdersOfThreeRanks) {
-  for (const std::uint32_t batch : {1U, 2U}) rounds_hold<testing::Shape>(batch);
-  rounds_hold<testing::UnstagedShape>(1);
+  for (const std::uint32_t batch : {1U, 2U}) rounds_hold<test::Shape>(batch);
+  rounds_hold<test::UnstagedShape>(1);
 }
 
 template <class Machine, class Wire>
 std::string fault_of(CollectiveKind kind, const std::function<void(Emulation&)>& before, const std::function<void(Emulation&)>& after) {
-  const auto machine = testing::one_switch(2);
-  const auto plan = *testing::plan_on(machine, "one_shot", kind);
+  const auto machine = test::one_switch(2);
+  const auto plan = *test::plan_on(machine, "one_shot", kind);
   auto emulation = memory_for(machine, plan, 2, {});
   before(emulation);
   emulation.prepare_packets<Wire, Float>(1);
@@ -192,12 +192,12 @@ TEST(Protocols, WouldBeFoundWrongIfTheyWere) {
   // A packet whose halves are no whole pieces.
   EXPECT_NE((fault_of<ExploredMachine<4>, device::LlWire>(all_reduce, as_it_is, as_it_is)), "");
 
-  const auto machine = testing::one_switch(2);
-  const auto plan = *testing::plan_on(machine, "two_shot", all_reduce);
+  const auto machine = test::one_switch(2);
+  const auto plan = *test::plan_on(machine, "two_shot", all_reduce);
   auto emulation = memory_for(machine, plan, 8, {});
   emulation.prepare_slices<Float>();
   EXPECT_NE((slices<ExploredMachine<16, false>>(emulation, 2, 2).every_order(most_states).wrong), "");
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::protocols_test

@@ -10,16 +10,16 @@
 #include "support/plans.h"
 #include "unit/kernels/device/fused_tensors.h"
 
-namespace p2plab {
+namespace p2plab::shared_rows_test {
 namespace {
 
-using testing::Cpu;
-using testing::Emulation;
-using testing::Float;
-using testing::kernel_of;
-using testing::RowMachine;
-using testing::Tensors;
-using testing::VectorTables;
+using test::Cpu;
+using test::Emulation;
+using test::Float;
+using test::kernel_of;
+using test::RowMachine;
+using test::Tensors;
+using test::VectorTables;
 
 // Blocks of one thread that share a row, as those of a cluster do; what they exchange lies where all see it.
 template <int Blocks>
@@ -70,9 +70,9 @@ template <int Blocks, int Packets>
 void expect_shared_rows(int ranks, const Epilogue& epilogue, bool nan) {
   SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(Blocks) + " blocks a row of " + std::to_string(Packets) + " packets");
   constexpr std::uint32_t rows = 3;
-  const auto machine = testing::one_switch(ranks);
+  const auto machine = test::one_switch(ranks);
   const Payload payload{.elements = epilogue.hidden * rows, .type = DataType::float32};
-  const auto plan = testing::plan_on(machine, "one_shot", CollectiveKind::all_reduce);
+  const auto plan = test::plan_on(machine, "one_shot", CollectiveKind::all_reduce);
   ASSERT_TRUE(plan);
   using Wire = device::LamportWire<4>;
   Emulation alone(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
@@ -117,4 +117,4 @@ TEST(FusedKernel, SharesRowsAmongBlocksBitForBit) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::shared_rows_test

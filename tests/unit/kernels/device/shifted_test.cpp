@@ -14,10 +14,10 @@
 #include "p2plab/detail/combine.h"
 #include "support/emulation/guarded_cpu.h"
 
-namespace p2plab {
+namespace p2plab::shifted_test {
 namespace {
 
-using testing::GuardedCpu;
+using test::GuardedCpu;
 using One = GuardedCpu<1, 1>;
 
 constexpr std::size_t vector_bytes = 16;
@@ -47,7 +47,7 @@ struct Room {
   std::span<std::byte> all() { return std::as_writable_bytes(std::span{memory}); }
   std::byte* data() { return all().data() + first; }
   std::uint64_t address() { return reinterpret_cast<std::uint64_t>(data()); }
-  testing::Guard::Region region(const Move& move) {
+  test::Guard::Region region(const Move& move) {
     return {address() + static_cast<std::uint64_t>(move.begin), address() + static_cast<std::uint64_t>(move.end)};
   }
 };
@@ -240,4 +240,4 @@ TEST(LinePackets, AreLoadedAndStoredAtAnyAddress) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::shifted_test

@@ -20,7 +20,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::epilogue_test {
 namespace {
 
 // All tensors of some rows; the source is drawn.
@@ -224,9 +224,9 @@ TEST(HostExecutor, ChecksEveryEpilogueAfterEveryPlanner) {
                              Epilogue{.hidden = 24, .norm = Norm::off, .float8 = Float8::tensor, .weight = false, .gives_norm = false}};
   int runs = 0;
   for (int n = 2; n <= 8; ++n) {
-    const auto machine = testing::one_switch(n);
+    const auto machine = test::one_switch(n);
     for (const auto& entry : planners.entries()) {
-      const auto plan = testing::plan_on(machine, entry.name, CollectiveKind::all_reduce);
+      const auto plan = test::plan_on(machine, entry.name, CollectiveKind::all_reduce);
       if (!plan) continue;
       const auto proof = verify(machine, plan->schedule);
       ASSERT_TRUE(proof);
@@ -246,4 +246,4 @@ TEST(HostExecutor, ChecksEveryEpilogueAfterEveryPlanner) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::epilogue_test

@@ -7,7 +7,7 @@
 
 #include "p2plab/detail/float16.h"
 
-namespace p2plab {
+namespace p2plab::float16_test {
 namespace {
 
 // The value of a 16-bit pattern by the definition of the format; fraction bits `f`, exponent bits 15 - f.
@@ -80,4 +80,4 @@ TEST(BFloat16, StaysNanForEveryNanPayload) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::float16_test

@@ -5,7 +5,7 @@
 #include "p2plab/detail/combine.h"
 #include "p2plab/detail/reference_data.h"
 
-namespace p2plab {
+namespace p2plab::reference_data_test {
 namespace {
 
 // All ranks' inputs of an all-reduce, combined in rising order of ranks in one step.
@@ -129,4 +129,4 @@ TEST(Combine, AddsHalvesInFloatAndRoundsOnce) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::reference_data_test

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab {
+namespace p2plab::arena_test {
 namespace {
 
 // An arena whose extents lie side by side from 1 MiB on, as allocations may; it counts them.
@@ -102,4 +102,4 @@ TEST(Arena, NoTwoRegionsOverlapWhateverComesAndGoes) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::arena_test

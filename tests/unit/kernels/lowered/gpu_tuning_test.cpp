@@ -9,7 +9,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::gpu_tuning_test {
 namespace {
 
 // A planner's plan for GPUs behind one switch, and its tuning for any payload.
@@ -18,7 +18,7 @@ struct Tuned {
   Plan plan;
   Proof proof;
   Tuned(int ranks, const char* planner, CollectiveKind kind)
-      : machine(testing::one_switch(ranks)), plan(*testing::plan_on(machine, planner, kind)), proof(*verify(machine, plan.schedule)) {}
+      : machine(test::one_switch(ranks)), plan(*test::plan_on(machine, planner, kind)), proof(*verify(machine, plan.schedule)) {}
   Tuning operator()(const Payload& payload) const { return gpu_tuning(plan.schedule, proof, payload); }
   Tuning staged(const Payload& payload) const { return staged_gpu_tuning(plan.schedule, proof, payload); }
 };
@@ -105,4 +105,4 @@ TEST(GpuTuning, AsksWhetherCodeCanBeMadeWhereItIsMade) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::gpu_tuning_test

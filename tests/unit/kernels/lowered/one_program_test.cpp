@@ -12,10 +12,10 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::one_program_test {
 namespace {
 
-using testing::Emulation;
+using test::Emulation;
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 
 // What moves, whoever reads the program: how often each rank reads and writes. Who reads it tells items loaded together by the first one's step.
@@ -90,12 +90,12 @@ void expect_exported(const Topology& machine, const Plan& plan, const Program& p
 
 TEST(OneProgram, IsWhatIsPredictedRunAndExported) {
   const Payload payload{.elements = 3000, .type = DataType::float32};
-  for (const auto& machine : {testing::one_switch(4), testing::pairs_across_a_host()}) {
+  for (const auto& machine : {test::one_switch(4), test::pairs_across_a_host()}) {
     for (const auto* planner : {"ring", "two_shot"}) {
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather}) {
         for (const auto protocol : {Protocol::simple, Protocol::ll, Protocol::ll128, Protocol::lamport, Protocol::copy}) {
           SCOPED_TRACE(std::string(planner) + " " + std::string(to_string(kind)) + " " + std::string(to_string(protocol)) + " " + machine.name());
-          const auto plan = *testing::plan_on(machine, planner, kind);
+          const auto plan = *test::plan_on(machine, planner, kind);
           Emulation emulation(machine, plan, payload, {.protocol = protocol}, false);
           const auto& program = emulation.program();
           expect_predicted(machine, program);
@@ -111,4 +111,4 @@ TEST(OneProgram, IsWhatIsPredictedRunAndExported) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::one_program_test

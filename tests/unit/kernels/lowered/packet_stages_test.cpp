@@ -9,14 +9,14 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::packet_stages_test {
 namespace {
 
 using enum CollectiveKind;
 
 std::optional<PacketProgram> packets_of_plan(int ranks, const std::string& planner, CollectiveKind kind) {
-  const auto machine = testing::one_switch(ranks);
-  const auto plan = testing::plan_on(machine, planner, kind);
+  const auto machine = test::one_switch(ranks);
+  const auto plan = test::plan_on(machine, planner, kind);
   if (!plan) return std::nullopt;
   const PeerAccess peer_access(machine);
   const auto program = *lower(plan->schedule, *verify(machine, plan->schedule), {.elements = 4096, .type = DataType::float32}, {}, peer_access);
@@ -91,4 +91,4 @@ TEST(PacketStages, HaveEverythingSentBeforeTheStageThatWaitsForIt) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::packet_stages_test

@@ -10,7 +10,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::step_clocks_test {
 namespace {
 
 struct At {
@@ -99,9 +99,9 @@ TEST(StepClocks, TakeTheLastReplay) {
 
 // Of packets and of slices: whoever waits for another rank has an arrival from it.
 TEST(StepClocks, KnowWhoSendsToWhom) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
-  testing::Emulation emulation(machine, plan, {.elements = 96, .type = DataType::float32}, {}, false);
+  const auto machine = test::one_switch(3);
+  const auto plan = *test::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  test::Emulation emulation(machine, plan, {.elements = 96, .type = DataType::float32}, {}, false);
   emulation.prepare_packets<device::LlWire, device::Fixed<device::Float, ReduceOp::sum>>(1);
   emulation.prepare_slices<device::Fixed<device::Float, ReduceOp::sum>>();
   std::vector<LinkedPackets> packets;
@@ -117,4 +117,4 @@ TEST(StepClocks, KnowWhoSendsToWhom) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::step_clocks_test

@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab::processes {
+namespace p2plab::processes::meeting_place_test {
 namespace {
 
 const std::string secret = "0123456789abcdef0123456789abcdef";
@@ -120,4 +120,4 @@ TEST(MeetingPlace, OfAProcessIsOneForAllThatAsk) {
 }
 
 }  // namespace
-}  // namespace p2plab::processes
+}  // namespace p2plab::processes::meeting_place_test

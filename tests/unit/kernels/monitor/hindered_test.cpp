@@ -12,7 +12,7 @@
 #include "p2plab/run/monitor.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::hindered_test {
 namespace {
 
 using monitor::Level;
@@ -84,4 +84,4 @@ TEST(MonitorHindered, AReaderThatIsKilledWhileItReadsHoldsNoWriterUp) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::hindered_test

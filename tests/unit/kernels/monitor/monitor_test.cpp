@@ -18,7 +18,7 @@
 #include "monitor/recorder.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::monitor_test {
 namespace {
 
 using monitor::CallInfo;
@@ -286,4 +286,4 @@ TEST(Monitor, AFileThatIsNoRecordIsAnErrorThatSaysSo) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::monitor_test

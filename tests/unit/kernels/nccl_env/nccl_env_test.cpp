@@ -15,7 +15,7 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::nccl_env_test {
 namespace {
 
 using nccl_env::EnvV1;
@@ -48,8 +48,8 @@ void logger(nccl_env::LogLevel level, unsigned long, const char*, int, const cha
 }
 
 TEST(NcclEnvPlugin, GivesWhatTheExportedFileSaysAndTheEnvironmentFirst) {
-  auto ring = testing::exportable(testing::one_switch(4), "ring", CollectiveKind::all_reduce, 64_KiB);
-  const auto files = testing::try_export(ring, "nccl-env");
+  auto ring = test::exportable(test::one_switch(4), "ring", CollectiveKind::all_reduce, 64_KiB);
+  const auto files = test::try_export(ring, "nccl-env");
   ASSERT_TRUE(files);
   const auto& text = files->front().content;
   const auto* env = plugin<EnvV1>(written(text), "ncclEnvPlugin_v1");
@@ -105,7 +105,7 @@ TEST(NcclEnvPlugin, IsWhatNcclItselfFollows) {
   const std::string nccl = "/usr/local/cuda/lib64/libnccl.so.2";
   if (!std::filesystem::exists(nccl)) GTEST_SKIP() << "no NCCL in the CUDA toolkit: it is not asked";
   const auto file = written("NCCL_SOCKET_IFNAME=lo\n");
-  const auto run = testing::ran(fmt::format(
+  const auto run = test::ran(fmt::format(
       "NCCL_DEBUG=INFO NCCL_DEBUG_SUBSYS=ENV,INIT P2PLAB_TEST_CHILD={} P2PLAB_ENV_FILE={} NCCL_ENV_PLUGIN={} {} --gtest_filter=NcclEnvPlugin.Child",
       nccl, file, P2PLAB_NCCL_ENV, std::filesystem::read_symlink("/proc/self/exe").string()));
   EXPECT_EQ(run.code, 0) << run.text;
@@ -124,4 +124,4 @@ TEST(NcclEnvPlugin, Child) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::nccl_env_test

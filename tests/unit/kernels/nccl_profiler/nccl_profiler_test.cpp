@@ -12,7 +12,7 @@
 #include "p2plab/run/monitor.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::nccl_profiler_test {
 namespace {
 
 // An event as NCCL lays it out: type (one byte in version 4, else eight), parent at 8, rank at 16, what is said of it from 24 on.
@@ -256,4 +256,4 @@ TEST_F(NcclProfiler, AsksForNoKernelEventsAtLevelBasicAndForNothingWhenOff) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::nccl_profiler_test

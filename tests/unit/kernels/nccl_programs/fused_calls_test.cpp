@@ -10,16 +10,16 @@
 #include "support/scratch.h"
 #include "unit/kernels/nccl_programs/fused_group.h"
 
-namespace p2plab {
+namespace p2plab::fused_calls_test {
 namespace {
 
-using testing::Group;
-using testing::last_error;
-using testing::library_function;
-using testing::Memory;
-using testing::run_calls;
-using testing::tensors;
-using testing::Variable;
+using test::Group;
+using test::last_error;
+using test::library_function;
+using test::Memory;
+using test::run_calls;
+using test::tensors;
+using test::Variable;
 
 TEST(FusedCalls, GiveEveryRankItsSumNormAndFloat8) {
   for (const int ranks : {1, 2, 3, 4, 8}) {
@@ -137,4 +137,4 @@ TEST(FusedCalls, OfNoProgramAreNotServedWhereOnlyReadyOnesAre) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::fused_calls_test

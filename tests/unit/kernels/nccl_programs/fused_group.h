@@ -21,7 +21,7 @@
 #include "rows/row_check.h"
 #include "support/host_gpu/streams.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 /// A function of the libp2plab under test.
 template <class F>
@@ -191,4 +191,4 @@ void run_calls(const Group& group, p2plab_type type, DataType data_type, const E
   }
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

@@ -14,16 +14,16 @@
 #include "support/scratch.h"
 #include "unit/kernels/nccl_programs/fused_group.h"
 
-namespace p2plab {
+namespace p2plab::fused_ways_test {
 namespace {
 
-using testing::Group;
-using testing::last_error;
-using testing::library_function;
-using testing::Memory;
-using testing::run_calls;
-using testing::tensors;
-using testing::Variable;
+using test::Group;
+using test::last_error;
+using test::library_function;
+using test::Memory;
+using test::run_calls;
+using test::tensors;
+using test::Variable;
 
 p2plab_result fused(const Group& group, std::size_t rank, const void* send, std::size_t count, const p2plab_epilogue& epilogue) {
   return library_function<decltype(p2plab_all_reduce_fused)>("p2plab_all_reduce_fused")(send, count, P2PLAB_FLOAT32, P2PLAB_SUM, &epilogue,
@@ -265,4 +265,4 @@ TEST(Chunks, RefuseWhatTheyCannotDoAndSayWhy) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::fused_ways_test

@@ -3,7 +3,7 @@
 #include "journal/noted_calls.h"
 #include "unit/kernels/nccl_programs/one_rank.h"
 
-namespace p2plab {
+namespace p2plab::journal_captures_test {
 namespace {
 
 // So many alike calls of a graph; where each writes.
@@ -162,4 +162,4 @@ TEST(NotedCalls, FromLevelDetailedOnThoseThatAreNotedAreCallsOfTheirOwn) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::journal_captures_test

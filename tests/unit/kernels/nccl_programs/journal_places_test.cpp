@@ -2,7 +2,7 @@
 // Places of captured calls in a journal: how many there are, and who gets one again.
 #include "unit/kernels/nccl_programs/one_rank.h"
 
-namespace p2plab {
+namespace p2plab::journal_places_test {
 namespace {
 
 TEST(Journal, CapturesForWhichThereIsNoRoomAreCounted) {
@@ -111,4 +111,4 @@ TEST(Journal, ACallThatFailsHalfWayKeepsItsPlaceFromTheNext) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::journal_places_test

@@ -2,7 +2,7 @@
 // A journal read as kernels write it: the kernels' own source on this thread, and a reader that comes too late, or between two stores.
 #include "unit/kernels/nccl_programs/one_rank.h"
 
-namespace p2plab {
+namespace p2plab::journal_test {
 namespace {
 
 TEST(Journal, CountsReplaysByCallWithTheirTimes) {
@@ -118,7 +118,7 @@ TEST(Journal, ACallUnderWayIsNotTakenForOneThatWasOverwritten) {
   const auto latest = rank.capture(20);
   for (std::uint32_t i = 0; i < Journal::entries + 500; ++i) rank.run(old);
   const args::CallJournal place{latest.counts, latest.ring, latest.name, latest.mask};
-  device::JournalMark<testing::Cpu> mark(place);
+  device::JournalMark<test::Cpu> mark(place);
   mark.begin(place);
   mark.add_up(place);
   rank.journal->read();
@@ -223,16 +223,16 @@ TEST(Journal, KeepsStepsUntilTheirCallHasEnded) {
   const auto given = rank.journal->of_call(number);
   rank.journal->served(number, two_items);
   const args::CallJournal place{given.counts, given.ring, given.name, given.mask};
-  device::JournalMark<testing::Cpu> mark(place);
+  device::JournalMark<test::Cpu> mark(place);
   mark.begin(place);
   mark.add_up(place);
-  testing::Cpu::place() = {1, 2};
+  test::Cpu::place() = {1, 2};
   {
-    device::StepNotes<testing::Cpu, true> notes(place, 0);
+    device::StepNotes<test::Cpu, true> notes(place, 0);
     { const auto note = notes.note(0); }
     notes.close();
   }
-  testing::Cpu::place() = {};
+  test::Cpu::place() = {};
   for (int i = 0; i < 10; ++i) rank.journal->read();
   EXPECT_TRUE(rank.record().steps.empty());
   mark.end(place, place.name);
@@ -253,4 +253,4 @@ TEST(Journal, AGpuThatCannotBeReadIsSaidOnce) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::journal_test

@@ -23,7 +23,7 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab::losses {
+namespace p2plab::losses::losses_test {
 namespace {
 
 constexpr std::size_t ranks = 4;
@@ -268,8 +268,8 @@ TEST_F(PlayedLosses, OfRanksThatMetOverTcp) {
 RecordedProcess played(const std::string& test) {
   const auto records = test::scratch("records").parent_path();
   const auto run =
-      testing::ran(fmt::format("P2PLAB_WATCH=0.02 P2PLAB_TEST_LOST={} P2PLAB_MONITOR=basic P2PLAB_MONITOR_DIR={} {} --gtest_filter={}",
-                               test::scratch("lost").string(), records.string(), std::filesystem::read_symlink("/proc/self/exe").string(), test));
+      test::ran(fmt::format("P2PLAB_WATCH=0.02 P2PLAB_TEST_LOST={} P2PLAB_MONITOR=basic P2PLAB_MONITOR_DIR={} {} --gtest_filter={}",
+                            test::scratch("lost").string(), records.string(), std::filesystem::read_symlink("/proc/self/exe").string(), test));
   EXPECT_EQ(run.code, 0) << run.text;
   const auto files = record_files(records.string());
   if (!files || files->size() != 1) return {};
@@ -297,4 +297,4 @@ TEST(Losses, OfRanksThatMetOverTcpAreRepairedAtTheSameAddress) {
 TEST(Losses, OfARankAreItsUsersToName) { EXPECT_EQ(played("PlayedLosses.OfARankThatIsNamed").source, "p2plab"); }
 
 }  // namespace
-}  // namespace p2plab::losses
+}  // namespace p2plab::losses::losses_test

@@ -12,7 +12,7 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::nccl_programs_test {
 namespace {
 
 const std::string stage = P2PLAB_NCCL_STAGE;
@@ -38,8 +38,8 @@ Told told(const std::string& text, int ranks) {
 }
 
 // `server_of`: by rank; empty: all are of one. `others`: what all ranks but the first load; empty: the same.
-testing::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed, const std::vector<int>& server_of = {},
-                 const std::string& others = {}) {
+test::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed, const std::vector<int>& server_of = {},
+              const std::string& others = {}) {
   const auto folder = test::scratch(fmt::format("nccl_programs_{}_{}", seed, ranks));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
@@ -49,7 +49,7 @@ testing::Ran job(const std::string& settings, const std::string& library, int ra
     command += fmt::format("{}/p2plab_nccl_client {} {} {} {} {} & jobs=\"$jobs $!\"; ", stage, r > 0 && !others.empty() ? others : library, r, ranks,
                            programs, seed);
   }
-  const auto run = testing::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
+  const auto run = test::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
   std::filesystem::remove_all(folder);
   return run;
 }
@@ -148,7 +148,7 @@ TEST(NcclPrograms, AreRightWithoutPeerAccess) {
   EXPECT_GT(told(run.text, 3).served, programs() / 10);
 }
 
-testing::Ran job_over(const std::vector<int>& server_of, const std::string& settings, int programs, int seed) {
+test::Ran job_over(const std::vector<int>& server_of, const std::string& settings, int programs, int seed) {
   return job("P2PLAB_PREPARE= " + settings, stage + "/libp2plab-nccl.so", static_cast<int>(server_of.size()), std::max(1, programs), seed, server_of);
 }
 
@@ -191,4 +191,4 @@ TEST(NcclPrograms, OverServersAreRightWithoutAPlaceToMeetAndAnOrderOfSumsIsRefus
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::nccl_programs_test

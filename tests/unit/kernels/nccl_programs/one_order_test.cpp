@@ -15,13 +15,13 @@
 #include "support/scratch.h"
 #include "unit/kernels/nccl_programs/fused_group.h"
 
-namespace p2plab {
+namespace p2plab::one_order_test {
 namespace {
 
-using testing::Group;
-using testing::last_error;
-using testing::library_function;
-using testing::Variable;
+using test::Group;
+using test::last_error;
+using test::library_function;
+using test::Variable;
 
 // Calls of the test with random ones: 700, or what P2PLAB_ORDER_CASES says.
 int cases_in_all() {
@@ -267,4 +267,4 @@ TEST(OneOrderOfSumsByTheEnvironment, IsTheConfigsUnlessThatSaysOtherwise) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::one_order_test

@@ -62,10 +62,10 @@ struct OneRank {
   // What a kernel of so long does.
   static void run(const CallJournal& given, std::uint64_t ns = 0) {
     const args::CallJournal place{given.counts, given.ring, given.name, given.mask};
-    device::JournalMark<testing::Cpu> mark(place);
+    device::JournalMark<test::Cpu> mark(place);
     mark.begin(place);
     mark.add_up(place);
-    for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
+    for (const auto until = test::Cpu::now() + ns; test::Cpu::now() < until;) {
     }
     mark.end(place, place.name);
   }
@@ -81,23 +81,23 @@ struct OneRank {
   }
   // The same with two blocks that each take two items.
   static void run_steps(const CallJournal& given, std::uint32_t number, std::uint64_t ns = 0) {
-    using Notes = device::StepNotes<testing::Cpu, true>;
+    using Notes = device::StepNotes<test::Cpu, true>;
     const args::CallJournal place{given.counts, given.ring, given.name, given.mask};
-    device::JournalMark<testing::Cpu> mark(place);
+    device::JournalMark<test::Cpu> mark(place);
     mark.begin(place);
     mark.add_up(place);
     for (const std::uint32_t block : {0U, 1U}) {
-      testing::Cpu::place() = {block, 2};
+      test::Cpu::place() = {block, 2};
       Notes notes(place, number);
       for (const std::uint32_t item : {0U, 1U}) {
         const auto note = notes.note(item);
-        for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
+        for (const auto until = test::Cpu::now() + ns; test::Cpu::now() < until;) {
         }
         notes.ready();
       }
       notes.close();
     }
-    testing::Cpu::place() = {};
+    test::Cpu::place() = {};
     mark.end(place, Notes::name_of(place, number));
   }
   RecordedProcess record() const { return *read_records(recorder->path(), {.steps = true}); }

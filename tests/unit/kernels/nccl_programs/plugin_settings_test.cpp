@@ -17,7 +17,7 @@
 #include "support/formats/nccl_tuner.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::plugin_settings_test {
 namespace {
 
 std::string said_by_plugin;
@@ -96,9 +96,9 @@ TEST_F(PluginSettings, NameRulesForNcclWhereNoVariableDoes) {
   rules("ours.csv", "tree");
   settings("nccl:\n  tuner_file: ours.csv\n");
   constexpr int ll128 = 1;
-  EXPECT_EQ(testing::LoadedTuner(folder_ / "plugin.so", 5, 8, 1).ask({.bytes = 100}), (testing::TunerChoice{0, ll128, 2}));
+  EXPECT_EQ(test::LoadedTuner(folder_ / "plugin.so", 5, 8, 1).ask({.bytes = 100}), (test::TunerChoice{0, ll128, 2}));
   setenv("NCCL_TUNER_CONFIG_FILE", rules("others.csv", "ring").c_str(), 1);
-  EXPECT_EQ(testing::LoadedTuner(folder_ / "plugin.so", 5, 8, 1).ask({.bytes = 100}), (testing::TunerChoice{1, ll128, 2}));
+  EXPECT_EQ(test::LoadedTuner(folder_ / "plugin.so", 5, 8, 1).ask({.bytes = 100}), (test::TunerChoice{1, ll128, 2}));
 }
 
 TEST_F(PluginSettings, SayAtWhichLevelNcclIsRecordedAndWhere) {
@@ -118,4 +118,4 @@ TEST_F(PluginSettings, SayAtWhichLevelNcclIsRecordedAndWhere) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::plugin_settings_test

@@ -10,13 +10,13 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::recorded_calls_test {
 namespace {
 
 RecordedProcess record_of(const std::string& test) {
   const auto records = test::scratch("records").parent_path();
-  const auto run = testing::ran(fmt::format("P2PLAB_MONITOR=basic P2PLAB_MONITOR_DIR={} {} --gtest_filter={}", records.string(),
-                                            std::filesystem::read_symlink("/proc/self/exe").string(), test));
+  const auto run = test::ran(fmt::format("P2PLAB_MONITOR=basic P2PLAB_MONITOR_DIR={} {} --gtest_filter={}", records.string(),
+                                         std::filesystem::read_symlink("/proc/self/exe").string(), test));
   EXPECT_EQ(run.code, 0) << run.text;
   const auto files = record_files(records.string());
   EXPECT_TRUE(files && files->size() == 1);
@@ -62,4 +62,4 @@ TEST(RecordedCalls, ArePredictedByProgramsOfTheirOwnSizeOnly) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::recorded_calls_test

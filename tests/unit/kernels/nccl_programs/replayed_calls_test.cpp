@@ -21,7 +21,7 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::replayed_calls_test {
 namespace {
 
 constexpr std::size_t small = 1024;
@@ -110,9 +110,9 @@ TEST(Graphs, GiveSumsWheneverTheyAreReplayed) {
 
 RecordedProcess record_of(const char* level, const char* each = "0") {
   const auto records = test::scratch("records").parent_path();
-  const auto run = testing::ran(
-      fmt::format("P2PLAB_MONITOR={} P2PLAB_MONITOR_EACH={} P2PLAB_MONITOR_DIR={} {} --gtest_filter=Graphs.GiveSumsWheneverTheyAreReplayed", level,
-                  each, records.string(), std::filesystem::read_symlink("/proc/self/exe").string()));
+  const auto run =
+      test::ran(fmt::format("P2PLAB_MONITOR={} P2PLAB_MONITOR_EACH={} P2PLAB_MONITOR_DIR={} {} --gtest_filter=Graphs.GiveSumsWheneverTheyAreReplayed",
+                            level, each, records.string(), std::filesystem::read_symlink("/proc/self/exe").string()));
   EXPECT_EQ(run.code, 0) << run.text;
   const auto files = record_files(records.string());
   if (!files || files->size() != 1) return {};
@@ -213,4 +213,4 @@ TEST(ReplayedCalls, HaveTheirStepsAtLevelSteps) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::replayed_calls_test

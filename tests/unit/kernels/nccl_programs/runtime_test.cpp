@@ -17,7 +17,7 @@
 #include "support/host_gpu/streams.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::runtime_test {
 namespace {
 
 // Our plans take 10 us, NCCL 5 at 1 MiB and 20 elsewhere.
@@ -297,4 +297,4 @@ TEST(DeadlinesInTheRuntime, AreUsualForProgramsThatKnowNone) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::runtime_test

@@ -16,7 +16,7 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::servers_test {
 namespace {
 
 const std::string stage = P2PLAB_NCCL_STAGE;
@@ -33,7 +33,7 @@ struct JobOfServers {
   int seed = 1;
 };
 
-testing::Ran run(const JobOfServers& job) {
+test::Ran run(const JobOfServers& job) {
   const auto folder = test::scratch(fmt::format("servers_{}", job.seed));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
@@ -42,12 +42,12 @@ testing::Ran run(const JobOfServers& job) {
   for (std::size_t r = 0; r < job.server_of.size(); ++r)
     command += fmt::format("NCCL_HOSTID=s{} {}/p2plab_servers_client {}/libp2plab.so.1 {} {} {} {} {} & jobs=\"$jobs $!\"; ", job.server_of[r], stage,
                            stage, job.meeting, r, job.server_of.size(), calls(), job.seed);
-  const auto ran = testing::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
+  const auto ran = test::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
   std::filesystem::remove_all(folder);
   return ran;
 }
 
-void expect_right(const testing::Ran& ran, std::size_t ranks, const std::string& words) {
+void expect_right(const test::Ran& ran, std::size_t ranks, const std::string& words) {
   ASSERT_EQ(ran.code, 0) << ran.text;
   for (std::size_t r = 0; r < ranks; ++r)
     EXPECT_NE(ran.text.find(fmt::format("rank {}: {} calls right; {}", r, calls(), words)), std::string::npos) << ran.text;
@@ -162,7 +162,7 @@ TEST(CommunicatorsOverServers, MeetAtAnAddress) {
 }
 
 // Each of the others names it within seconds, and a new communicator without it works.
-void expect_that_others_go_on(const testing::Ran& ran, std::size_t ranks, const std::string& words) {
+void expect_that_others_go_on(const test::Ran& ran, std::size_t ranks, const std::string& words) {
   for (std::size_t r = 0; r + 1 < ranks; ++r) {
     EXPECT_NE(ran.text.find(fmt::format("rank {} heard after seconds: ", r)), std::string::npos) << ran.text;
     EXPECT_NE(ran.text.find(fmt::format("rank {}: {} calls right; ", r, calls())), std::string::npos) << ran.text;
@@ -190,4 +190,4 @@ TEST(CommunicatorsOverServers, NeedNccl) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::servers_test

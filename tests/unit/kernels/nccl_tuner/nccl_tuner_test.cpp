@@ -9,12 +9,12 @@
 #include "nccl_tuner/rules.h"
 #include "support/scratch.h"
 
-namespace p2plab {
+namespace p2plab::nccl_tuner_test {
 namespace {
 
-using testing::LoadedTuner;
-using testing::TunerChoice;
-using testing::TunerFile;
+using test::LoadedTuner;
+using test::TunerChoice;
+using test::TunerFile;
 
 constexpr int tree = 0;
 constexpr int ring = 1;
@@ -63,17 +63,17 @@ TEST(NcclTuner, WhatNcclHasRuledOutStaysSoAndChannelsStayItsOwn) {
   const TunerFile file(test::scratch("rules.csv"), official);
   const LoadedTuner tuner(P2PLAB_NCCL_TUNER, 5, 8, 1);
   EXPECT_EQ(tuner.ask({.bytes = 100, .impossible = {{tree, ll128}}}), ncclsown);
-  EXPECT_NE(testing::tuner_log().back().find("NCCL has ruled out tree ll128"), std::string::npos) << testing::tuner_log().back();
+  EXPECT_NE(test::tuner_log().back().find("NCCL has ruled out tree ll128"), std::string::npos) << test::tuner_log().back();
 }
 
 TEST(NcclTuner, EachChoiceIsLoggedOnce) {
   const TunerFile file(test::scratch("rules.csv"), official);
   const LoadedTuner tuner(P2PLAB_NCCL_TUNER, 5, 8, 1);
-  ASSERT_EQ(testing::tuner_log().size(), 1U);
-  EXPECT_NE(testing::tuner_log()[0].find("4 of 4 rules of"), std::string::npos) << testing::tuner_log()[0];
+  ASSERT_EQ(test::tuner_log().size(), 1U);
+  EXPECT_NE(test::tuner_log()[0].find("4 of 4 rules of"), std::string::npos) << test::tuner_log()[0];
   for (int i = 0; i < 3; ++i) tuner.ask({.bytes = 100});
-  ASSERT_EQ(testing::tuner_log().size(), 2U);
-  EXPECT_EQ(testing::tuner_log()[1], "TUNER/p2plab: rule 2: function 4, 100 bytes -> tree ll128, channels 2 (said once)");
+  ASSERT_EQ(test::tuner_log().size(), 2U);
+  EXPECT_EQ(test::tuner_log()[1], "TUNER/p2plab: rule 2: function 4, 100 bytes -> tree ll128, channels 2 (said once)");
 }
 
 // NCCLX's rules count bytes for each rank, and may set the chunk.
@@ -181,4 +181,4 @@ TEST(NcclTuner, NoFileCrashesIt) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::nccl_tuner_test

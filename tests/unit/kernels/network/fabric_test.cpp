@@ -9,7 +9,7 @@
 
 #include "support/scratch.h"
 
-namespace p2plab::runtime {
+namespace p2plab::runtime::fabric_test {
 namespace {
 
 // A machine with one adapter, and none of NCCL's variables.
@@ -67,4 +67,4 @@ TEST_F(Fabric, IsNoSocketsWhereNcclTakesAPlugin) {
 }
 
 }  // namespace
-}  // namespace p2plab::runtime
+}  // namespace p2plab::runtime::fabric_test

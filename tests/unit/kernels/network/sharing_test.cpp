@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab::runtime {
+namespace p2plab::runtime::sharing_test {
 namespace {
 
 TEST(Sharing, GivesPartsThatAreTheWholeMessageOnceInItsOrder) {
@@ -35,4 +35,4 @@ TEST(Sharing, CutsNoMessageThatIsShort) {
 }
 
 }  // namespace
-}  // namespace p2plab::runtime
+}  // namespace p2plab::runtime::sharing_test

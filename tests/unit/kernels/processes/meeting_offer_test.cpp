@@ -5,7 +5,7 @@
 #include "detect/interfaces.h"
 #include "unit/kernels/processes/said_by.h"
 
-namespace p2plab {
+namespace p2plab::meeting_offer_test {
 namespace {
 
 using Bytes128 = std::array<char, Invitation::size>;
@@ -36,8 +36,8 @@ TEST(MeetingOffers, OfSeveralMachinesLeadToThePortOfRankZero) {
   EXPECT_TRUE(place->over_tcp());
   EXPECT_EQ(place->token().size(), 32U);
   EXPECT_EQ(place->place().substr(0, 14), "tcp/127.0.0.1:");
-  std::thread one([&] { EXPECT_EQ(testing::outcome(join(*place, {.rank = 1, .ranks = 2, .several_machines = true})), "joined"); });
-  EXPECT_EQ(testing::outcome(join(*place, {.rank = 0, .ranks = 2, .several_machines = true}, zero->take_listener())), "joined");
+  std::thread one([&] { EXPECT_EQ(test::outcome(join(*place, {.rank = 1, .ranks = 2, .several_machines = true})), "joined"); });
+  EXPECT_EQ(test::outcome(join(*place, {.rank = 0, .ranks = 2, .several_machines = true}, zero->take_listener())), "joined");
   one.join();
 }
 
@@ -86,15 +86,15 @@ TEST(Interfaces, AreChosenByNameAddressOrKind) {
 // Many ranks meet, and hear each other.
 TEST(Rendezvous, OfAHundredRanks) {
   const auto place = *Invitation::make();
-  const auto all = testing::said_by(100, [&](int rank) -> std::string {
+  const auto all = test::said_by(100, [&](int rank) -> std::string {
     const auto session = join(place, {.rank = rank, .ranks = 100});
     if (!session) return session.error().message;
     const auto numbers = (*session)->all_gather(std::to_string(rank));
     return numbers ? numbers->back() : numbers.error().message;
   });
   EXPECT_EQ(all, std::vector<std::string>(100, "99"));
-  EXPECT_EQ(testing::outcome(join(place, {.rank = 0, .ranks = 1025})), "rank 0 of 1025: ranks are 0 to n-1, of at most 1024");
+  EXPECT_EQ(test::outcome(join(place, {.rank = 0, .ranks = 1025})), "rank 0 of 1025: ranks are 0 to n-1, of at most 1024");
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::meeting_offer_test

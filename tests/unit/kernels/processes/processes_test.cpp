@@ -17,7 +17,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::processes_test {
 namespace {
 
 Error failed(std::string message) { return Error{ErrorCode::device_failure, std::move(message)}; }
@@ -36,8 +36,8 @@ void expect_all_good(const std::vector<Status>& outcomes, std::size_t ranks) {
 // One collective of `elements` floats by a planner, in the process of `session`.
 Result<Measurement> run_collective(Session& session, CollectiveKind kind, const std::string& planner, std::int64_t elements,
                                    const RunOptions& options) {
-  const auto machine = testing::one_switch(session.ranks());
-  auto plan = testing::plan_on(machine, planner, kind);
+  const auto machine = test::one_switch(session.ranks());
+  auto plan = test::plan_on(machine, planner, kind);
   if (!plan) return std::move(plan).error();
   const auto proof = verify(machine, plan->schedule);
   if (!proof) return proof.error();
@@ -229,4 +229,4 @@ TEST(Launch, AJobHasOneTo1024Processes) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::processes_test

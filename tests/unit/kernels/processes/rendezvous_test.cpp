@@ -15,11 +15,11 @@
 #include "processes/rendezvous_server.h"
 #include "unit/kernels/processes/said_by.h"
 
-namespace p2plab {
+namespace p2plab::rendezvous_test {
 namespace {
 
-using testing::outcome;
-using testing::said_by;
+using test::outcome;
+using test::said_by;
 
 TEST(Rendezvous, LetsRankZeroHaveASocketForEachOfMany) {
   rlimit before{};
@@ -166,4 +166,4 @@ TEST(Rendezvous, BytesThatAreNoInvitationAreRefused) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::rendezvous_test

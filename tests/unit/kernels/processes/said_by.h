@@ -16,7 +16,7 @@
 
 #include "p2plab/run/rendezvous.h"
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 using Body = std::function<std::string(int rank)>;
 
@@ -49,4 +49,4 @@ inline std::vector<std::string> said_by(int ranks, const Body& body) {
 
 inline std::string outcome(const Result<std::unique_ptr<Session>>& session) { return session ? "joined" : session.error().message; }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

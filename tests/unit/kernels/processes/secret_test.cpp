@@ -14,13 +14,13 @@
 #include "support/host_gpu/free_address.h"
 #include "unit/kernels/processes/said_by.h"
 
-namespace p2plab {
+namespace p2plab::secret_test {
 namespace {
 
 using processes::TcpAddress;
 using processes::Token;
-using testing::outcome;
-using testing::said_by;
+using test::outcome;
+using test::said_by;
 
 const std::string secret = "a secret of the job";
 
@@ -126,4 +126,4 @@ TEST(Messages, OfRandomBytesAreMessagesOrNone) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::secret_test

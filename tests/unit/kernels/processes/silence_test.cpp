@@ -15,10 +15,10 @@
 #include "support/host_gpu/free_address.h"
 #include "unit/kernels/processes/said_by.h"
 
-namespace p2plab {
+namespace p2plab::silence_test {
 namespace {
 
-using testing::said_by;
+using test::said_by;
 
 // One rank stops; `other`, who hears of it, ends it.
 std::vector<std::string> stopped(const Invitation& place, int which, int other) {
@@ -80,7 +80,7 @@ TEST(RanksThatAreLate, AreWaitedForBeyondASilence) {
   const auto place = *Invitation::at(test::free_address());
   const auto all = said_by(2, [&](int rank) {
     std::this_thread::sleep_for(std::chrono::milliseconds(rank * 2500));
-    return testing::outcome(join(place, {.rank = rank, .ranks = 2, .silence = Seconds{2}}));
+    return test::outcome(join(place, {.rank = rank, .ranks = 2, .silence = Seconds{2}}));
   });
   EXPECT_EQ(all, std::vector<std::string>(2, "joined"));
 }
@@ -108,4 +108,4 @@ TEST(Silence, LastsForAsLongAsTheVariableSays) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::silence_test

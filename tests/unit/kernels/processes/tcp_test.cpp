@@ -16,13 +16,13 @@
 #include "support/host_gpu/free_address.h"
 #include "unit/kernels/processes/said_by.h"
 
-namespace p2plab {
+namespace p2plab::tcp_test {
 namespace {
 
 using processes::TcpAddress;
 using test::free_address;
-using testing::outcome;
-using testing::said_by;
+using test::outcome;
+using test::said_by;
 
 Invitation invitation_to(const std::string& address) {
   // As others would get it: as bytes.
@@ -197,4 +197,4 @@ TEST(RendezvousOverTcp, AFileThatIsAnotherIsRefused) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::tcp_test

@@ -11,7 +11,7 @@
 #include "p2plab/run/processes.h"
 #include "runtime/agreed_programs.h"
 
-namespace p2plab {
+namespace p2plab::agreed_programs_test {
 namespace {
 
 using namespace runtime;
@@ -230,4 +230,4 @@ TEST(AgreedPrograms, ALostRankEndsWhatIsMadeAndNothingWaits) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::agreed_programs_test

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab::runtime {
+namespace p2plab::runtime::link_watch_test {
 namespace {
 
 std::atomic<bool> down{false};
@@ -100,4 +100,4 @@ TEST(LinkWatch, WhoAsksAsTheLastWatchedGpusGoIsAnswered) {
 }
 
 }  // namespace
-}  // namespace p2plab::runtime
+}  // namespace p2plab::runtime::link_watch_test

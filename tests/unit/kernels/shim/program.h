@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <string>
 
-namespace p2plab::testing {
+namespace p2plab::test {
 
 struct Ran {
   int code = 0;
@@ -25,4 +25,4 @@ inline Ran ran(const std::string& command) {
   return result;
 }
 
-}  // namespace p2plab::testing
+}  // namespace p2plab::test

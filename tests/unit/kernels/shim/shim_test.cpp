@@ -13,10 +13,10 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::shim_test {
 namespace {
 
-using testing::ran;
+using test::ran;
 
 const std::string stage = P2PLAB_SHIM_STAGE;
 const std::string source = P2PLAB_SOURCE_DIR;
@@ -232,4 +232,4 @@ TEST(Shim, RecordsCommunicatorsApartThatLayAtOnePlace) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::shim_test

@@ -15,7 +15,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::host_stages_test {
 namespace {
 
 struct Servers2d {
@@ -33,7 +33,7 @@ struct Case {
 Result<Measurement> run_case(Executor& executor, const Topology& machine, const Case& one, const RunOptions& options) {
   PlanContext context;
   context.in_place = one.in_place;
-  const auto plan = testing::plan_on(machine, one.planner, make_collective(one.kind, machine.ranks()), {}, context);
+  const auto plan = test::plan_on(machine, one.planner, make_collective(one.kind, machine.ranks()), {}, context);
   if (!plan) return plan.error();
   const auto proof = verify(machine, plan->schedule, {.in_place = one.in_place});
   if (!proof) return proof.error();
@@ -45,7 +45,7 @@ Result<Measurement> run_case(Executor& executor, const Topology& machine, const 
 // Runs all cases on servers of so many processes; a case that cannot be planned is left out. How many were right.
 std::vector<Status> run_all(const Servers2d& servers, const std::vector<Case>& cases, int at_least) {
   auto outcomes = run_processes({.ranks = servers.count * servers.size}, [&](Session& session) -> Status {
-    const auto machine = testing::servers(servers.count, servers.size);
+    const auto machine = test::servers(servers.count, servers.size);
     const auto executor = host_processes(session);
     int right = 0;
     for (const auto& one : cases) {
@@ -102,7 +102,7 @@ TEST(HostStages, AveragesAndOtherOperationsAreRight) {
 TEST(HostStages, AKilledRankEndsAllWithItsName) {
   const auto begun = std::chrono::steady_clock::now();
   const auto outcomes = run_processes({.ranks = 4}, [&](Session& session) -> Status {
-    const auto machine = testing::servers(2, 2);
+    const auto machine = test::servers(2, 2);
     const auto executor = host_processes(session);
     const Case one{"ring", CollectiveKind::all_reduce, {.elements = 1 << 16}};
     if (auto first = run_case(*executor, machine, one, {.warmup = 0, .repeats = 1}); !first) return first.error();
@@ -121,7 +121,7 @@ TEST(HostStages, AKilledRankEndsAllWithItsName) {
 
 TEST(HostStages, TheSecondRunAfterAnErrorOfTheProgramIsRight) {
   const auto outcomes = run_processes({.ranks = 2}, [](Session& session) -> Status {
-    const auto machine = testing::servers(2, 1);
+    const auto machine = test::servers(2, 1);
     const auto executor = host_processes(session);
     const Case huge{"ring", CollectiveKind::all_reduce, {.elements = std::int64_t{1} << 30}};
     const auto refused = run_case(*executor, machine, huge, {.warmup = 0, .repeats = 1});
@@ -135,7 +135,7 @@ TEST(HostStages, TheSecondRunAfterAnErrorOfTheProgramIsRight) {
 }
 
 TEST(ServerPlaces, OneServerIsOneMachine) {
-  const auto machine = testing::servers(2, 2);
+  const auto machine = test::servers(2, 2);
   const auto servers = servers_of(machine);
   EXPECT_TRUE(stages::check_places(servers, {"a", "a", "b", "b"}));
   EXPECT_TRUE(stages::check_places(servers, {"a", "a", "a", "a"}));
@@ -145,4 +145,4 @@ TEST(ServerPlaces, OneServerIsOneMachine) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::host_stages_test

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace p2plab {
+namespace p2plab::tcp_connect_test {
 namespace {
 
 using stages::Listener;
@@ -84,4 +84,4 @@ TEST(TcpConnections, AreTakenFromGreetingsInParts) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::tcp_connect_test

@@ -10,7 +10,7 @@
 
 #include "p2plab/run/processes.h"
 
-namespace p2plab {
+namespace p2plab::tcp_transport_test {
 namespace {
 
 using stages::TcpTransport;
@@ -99,4 +99,4 @@ TEST(TcpTransport, ARankThatSendsNothingIsNamedAtTheDeadline) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::tcp_transport_test

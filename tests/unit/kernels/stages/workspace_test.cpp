@@ -16,7 +16,7 @@
 #include "support/machines.h"
 #include "support/plans.h"
 
-namespace p2plab {
+namespace p2plab::workspace_test {
 namespace {
 
 struct alignas(128) Unit {
@@ -108,13 +108,13 @@ class Emulation {
 TEST(Workspace, SegmentsOfServersGiveWhatTheCollectivePromises) {
   int ran = 0;
   for (const auto& [count, size] : {std::pair{2, 1}, {2, 2}, {3, 2}}) {
-    const auto machine = testing::servers(count, size);
+    const auto machine = test::servers(count, size);
     for (const auto* planner : {"ring", "hierarchical", "forest"}) {
       for (const auto kind : all_collective_kinds()) {
         for (const bool in_place : {false, true}) {
           PlanContext context;
           context.in_place = in_place;
-          const auto plan = testing::plan_on(machine, planner, make_collective(kind, machine.ranks()), {}, context);
+          const auto plan = test::plan_on(machine, planner, make_collective(kind, machine.ranks()), {}, context);
           if (!plan) continue;
           const Payload payload{.elements = 1237, .type = DataType::float16};
           const auto cut = cut_at_servers(machine, plan->schedule, payload, {}, in_place);
@@ -131,8 +131,8 @@ TEST(Workspace, SegmentsOfServersGiveWhatTheCollectivePromises) {
 }
 
 TEST(Workspace, BuffersLieApartAndAlignedOrOneInTheOther) {
-  const auto machine = testing::servers(2, 1);
-  const auto plan = testing::plan_on(machine, "ring", CollectiveKind::all_gather);
+  const auto machine = test::servers(2, 1);
+  const auto plan = test::plan_on(machine, "ring", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
   const Payload payload{.elements = 1000, .type = DataType::float32};
   const BufferLayout layout(plan->schedule, payload);
@@ -146,4 +146,4 @@ TEST(Workspace, BuffersLieApartAndAlignedOrOneInTheOther) {
 }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::workspace_test
