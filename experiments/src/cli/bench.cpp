@@ -108,7 +108,7 @@ Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& n
                  fmt::format("{} ranks are asked for (-t times -g, or --processes), but {} has {} GPUs", ranks, topology->name(), topology->ranks())};
   }
   std::vector<Rank> first;
-  for (int r = 0; r < ranks; ++r) first.push_back(Rank{r});
+  for (int r = 0; r < ranks; ++r) first.emplace_back(r);
   return keep_gpus(*topology, first);
 }
 
@@ -160,9 +160,7 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   if (!said) return said;
   if (report->wrong() > 0) return Error{ErrorCode::verification_failed, fmt::format("{} elements came out wrong", report->wrong())};
   // A row that cannot run is no failure, but a table without any time is.
-  for (const auto& row : report->rows) {
-    if (row.out_of_place.time || row.in_place.time) return {};
-  }
+  if (std::ranges::any_of(report->rows, [](const BenchRow& row) { return row.out_of_place.time || row.in_place.time; })) return {};
   if (report->rows.empty()) return {};
   const auto& row = report->rows.front();
   return *(program && program->program.in_place ? row.in_place : row.out_of_place).error;

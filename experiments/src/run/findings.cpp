@@ -64,7 +64,8 @@ std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std
     const auto found = std::ranges::find_if(
         recordings, [&](const WinnerRecording& r) { return largest != nullptr && r.winner->kind == kind && r.winner->size == largest->size; });
     if (found == recordings.end() || found->result.makespan.count() == 0) continue;
-    const auto& [winner, result, measured] = *found;
+    const auto& winner = found->winner;
+    const auto& result = found->result;
     const auto path = critical_path(evaluator.topology(), winner->evaluation->program, evaluator.profile(), result);
     auto text = fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), answers::name_of(*largest), to_string(largest->size),
                             shares_of(path));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -103,8 +104,8 @@ std::unique_ptr<Executor> executor_of(const std::string& name, const Context& co
 // Runs what was planned where a repeat says nothing new: on the simulator, and on CPU threads, whose times say nothing about GPUs.
 class Running {
  public:
-  Running(const Context& context, const std::string& name, Report& report, Progress& progress)
-      : context_(context), name_(name), report_(report), progress_(progress) {}
+  Running(const Context& context, std::string name, Report& report, Progress& progress)
+      : context_(context), name_(std::move(name)), report_(report), progress_(progress) {}
 
   void all(const std::vector<PlannedCase>& cases) {
     const auto executor = executor_of(name_, context_);

@@ -225,8 +225,9 @@ Report report_of(const Sweep& sweep, CellKeeper& keeper) {
   const bool fastest = questions.size() == 1 && questions.front().kind == QuestionKind::fastest;
   auto along_axes = axis_sentences(sweep, report);
   auto answers = merged(all.answers, sweep.cells.size());
-  report.findings = fastest ? std::move(along_axes) : std::move(answers);
-  std::ranges::move(fastest ? answers : along_axes, std::back_inserter(report.findings));
+  if (!fastest) std::swap(along_axes, answers);
+  report.findings = std::move(along_axes);
+  std::ranges::move(answers, std::back_inserter(report.findings));
   report.answers = report.findings.size();
   std::ranges::move(merged(all.found, sweep.cells.size()), std::back_inserter(report.findings));
   return std::move(report);

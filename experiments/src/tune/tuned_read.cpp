@@ -2,6 +2,7 @@
 // Reads tuned files (tuned_file.h).
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -53,8 +54,8 @@ Parted without_plans(std::string_view text) {
 // Reads a table; what is wrong is noted in the file.
 class TableReader {
  public:
-  TableReader(const ConfigFile& file, const std::string& filename, const std::map<std::string, std::string>& plans)
-      : root_(file.root()), filename_(filename), plans_(plans) {}
+  TableReader(const ConfigFile& file, std::string filename, const std::map<std::string, std::string>& plans)
+      : root_(file.root()), filename_(std::move(filename)), plans_(plans) {}
 
   std::optional<TunedTable> read() {
     // Of another version nothing else is known.

@@ -28,7 +28,7 @@ std::optional<double> busbw(const Topology& topology) {
 std::string others_alone(const Topology& topology, const Oddity& oddity, double now) {
   std::vector<Rank> others;
   for (int r = 0; r < topology.ranks(); ++r) {
-    if (std::ranges::find(oddity.gpus, Rank{r}) == oddity.gpus.end()) others.push_back(Rank{r});
+    if (std::ranges::find(oddity.gpus, Rank{r}) == oddity.gpus.end()) others.emplace_back(r);
   }
   if (oddity.gpus.empty() || others.size() < 2) return {};
   const auto rest = keep_gpus(topology, others);

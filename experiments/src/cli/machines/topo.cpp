@@ -177,7 +177,7 @@ Status detect(const TopoArguments& arguments, const std::string& record, const s
     if (!read) return std::move(read).error();
     facts = *std::move(read);
   }
-  const auto recorded = record.empty() ? Status{} : watch.write(record, write_facts(facts));
+  auto recorded = record.empty() ? Status{} : watch.write(record, write_facts(facts));
   auto detected = build_machine(facts, *answers);
   if (!detected) return std::move(detected).error();
   for (const auto& warning : detected->warnings) std::cerr << "warning: " << warning << '\n';

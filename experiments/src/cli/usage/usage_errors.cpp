@@ -2,7 +2,6 @@
 #include "cli/usage/usage_errors.h"
 
 #include <algorithm>
-#include <ranges>
 #include <vector>
 
 #include <fmt/format.h>
@@ -79,9 +78,9 @@ bool has_too_many(const CLI::Option& option) {
 }
 
 Error given_twice(const CLI::Option& option, const CLI::App& command) {
-  const auto quoted = option.results() | std::views::transform([](const std::string& value) { return fmt::format("'{}'", value); });
-  std::vector<std::string> notes;
+  std::vector<std::string> quoted, notes;
   for (const auto& value : option.results()) {
+    quoted.push_back(fmt::format("'{}'", value));
     if (notes.empty()) notes = if_collective(command, value);
   }
   const auto* by_place = option.get_positional() ? ", the argument without a name among them" : "";

@@ -172,7 +172,7 @@ TEST(Lower, LeavesOutAWaitThatFollowsFromAnother) {
 // One block in two chunks of weights 1 and 3, pushed from 0 to 1.
 Schedule two_weights(std::array<Location, 2> landing) {
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
-  for (const std::uint32_t weight : {1, 3}) builder.add_chunk({0, weight, 0});
+  for (const auto weight : {1U, 3U}) builder.add_chunk({0, weight, 0});
   for (const int c : {0, 1}) {
     const ChunkId chunk{c};
     const auto at = landing[static_cast<std::size_t>(c)];
@@ -210,7 +210,7 @@ TEST(Lower, ChunksOfTwoSizesInOneSlotAreCutAtTheSamePlaces) {
 // A slot of rank 0 holds a large, a small and again a large chunk, each on a channel of its own; rank 1 reads each of them.
 Schedule large_small_large() {
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
-  for (const std::uint32_t weight : {1000, 1, 1000}) builder.add_chunk({0, weight, builder.chunk_count()});
+  for (const auto weight : {1000U, 1U, 1000U}) builder.add_chunk({0, weight, builder.chunk_count()});
   for (const int c : {0, 1, 2}) {
     const ChunkId chunk{c};
     builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk)}, std::array{scratch(Rank{0}, 0), output(Rank{0}, chunk)});
