@@ -286,6 +286,13 @@ TEST(PlanCommand, ComparesOneCallsBoundWithOneCall) {
   EXPECT_GE(alone, bound);
   EXPECT_NEAR(json["gap_pct"].get<double>(), (alone / bound - 1) * 100, 1e-3);
   EXPECT_TRUE(json_of("plan dgx-v100 --size '1 MiB' --algorithm ring --profile ideal --json")["alone_us"].is_null());
+  // Above the bound, and below what counts flags and steps, too.
+  const auto counting = json_of("plan ring:gpus=5 --collective broadcast --algorithm tree --root 1 --size '128 B' --profile h200 --json");
+  const auto floor = counting["latency_bounds"]["packets"]["us"].get<double>();
+  ASSERT_EQ(counting["kind"], "packets");
+  ASSERT_GT(counting["predicted_us"].get<double>(), counting["bound_us"].get<double>());
+  ASSERT_LT(counting["predicted_us"].get<double>(), floor);
+  EXPECT_GE(counting["alone_us"].get<double>(), floor);
 }
 
 }  // namespace

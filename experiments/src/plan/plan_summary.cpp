@@ -101,11 +101,15 @@ auto in_either_form(const Evaluator& evaluator, const Evaluation& evaluation, co
   return whole ? find(whole->program) : found;
 }
 
-// The bound counts latencies, which calls in a row may hide behind each other where not all ranks wait for all others.
-std::optional<Seconds> alone_below(std::optional<Seconds> bound, const Evaluator& evaluator, const Evaluation& evaluation) {
-  if (!bound || evaluation.prediction.time >= *bound) return std::nullopt;
+// Bounds count latencies, which calls in a row may hide behind each other where not all ranks wait for all others.
+std::optional<Seconds> alone_below(std::optional<Seconds> bound, const std::vector<KindFloor>& floors, const Evaluator& evaluator,
+                                   const Evaluation& evaluation) {
+  auto least = bound.value_or(Seconds{0});
+  if (const auto* floor = floor_of(floors, kind_of(evaluation.program))) least = std::max(least, floor->time);
+  if (evaluation.prediction.time >= least) return std::nullopt;
   const auto played = in_either_form(evaluator, evaluation, [&](const Program& program) { return evaluator.simulate(program, {}); });
-  return played ? std::optional{to_seconds(played->makespan)} : std::nullopt;
+  if (!played || to_seconds(played->makespan) <= evaluation.prediction.time) return std::nullopt;
+  return to_seconds(played->makespan);
 }
 
 }  // namespace
@@ -118,6 +122,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
     const auto time = in_either_form(evaluator, evaluation, [&](const Program& program) { return there.time(program); });
     return time ? std::optional{microseconds(*time)} : std::nullopt;
   });
+  auto floors = floors_of(evaluator, least, evaluation);
   const auto prediction = range.on.empty()
                               ? Result{Prediction{}}
                               : in_either_form(evaluator, evaluation, [&](const Program& program) { return evaluator.predict(program); });
@@ -137,10 +142,10 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .interval = prediction ? prediction->interval : std::nullopt,
                      .rests_on = std::move(range),
                      .bound = least.time(evaluation.program.payload),
-                     .alone = alone_below(least.time(evaluation.program.payload), evaluator, evaluation),
+                     .alone = alone_below(least.time(evaluation.program.payload), floors, evaluator, evaluation),
                      .at_link_rates = at_link_rates(evaluator, least, evaluation),
                      .link_efficiency = efficiency_of(evaluator.profile(), evaluation.program.tuning.protocol),
-                     .floors = floors_of(evaluator, least, evaluation),
+                     .floors = std::move(floors),
                      .kind = kind_of(evaluation.program),
                      .argument = least.argument,
                      .cut = least.cut,
