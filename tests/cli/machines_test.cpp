@@ -194,7 +194,8 @@ TEST(BoundCommand, OfASizeSaysWhatNoPlanGoesBelowByTheProfile) {
   EXPECT_FALSE(json["latency_bounds"].contains("copies"));  // copy engines add nothing
   const auto plan = json_of("plan hgx-a100:nodes=4 --size 1MiB --algorithm hierarchical --set inside=read --json");
   EXPECT_EQ(plan["latency_bounds"], json["latency_bounds"]);
-  EXPECT_EQ(plan["kind"], "slices");
+  EXPECT_EQ(plan["kind"], "inside");
+  EXPECT_GT(json["latency_bounds"]["inside"]["us"], json["latency_bounds"]["slices"]["us"]);
   EXPECT_LT(plan["predicted_us"].get<double>(), 1.25 * json["latency_bounds"]["packets"]["us"].get<double>());
   EXPECT_NE(p2plab("bound hgx-a100:nodes=4 --size 1MiB").out.find(" us at least by profile a100: "), std::string::npos);
   EXPECT_EQ(p2plab("bound hgx-a100:nodes=4 --dtype float16").exit, 2);

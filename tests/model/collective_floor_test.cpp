@@ -28,7 +28,7 @@ std::vector<KindFloor> floors_of(const Topology& machine, CollectiveKind kind, c
 // The floor of a program's kind over what it takes; no program is faster.
 double nearness(const Topology& machine, CollectiveKind kind, const Program& program, const Profile& profile, const std::string& planner) {
   const auto floors = floors_of(machine, kind, program.payload, profile);
-  const auto* mine = floor_of(floors, kind_of(program));
+  const auto* mine = floor_of(floors, kind_of(machine, program));
   if (mine == nullptr) return 0;
   const auto time = to_seconds(test::makespan(machine, program, profile));
   const auto what = fmt::format("{} by {} on {}, {} bytes, {}: {}", to_string(kind), planner, machine.name(), program.payload.size().count(),
@@ -106,7 +106,7 @@ TEST(CollectiveFloor, CountsPollsWhereTokensFindNoWayBack) {
   polls.poll = Seconds{2e-7};
   auto program = test::lowered(machine, test::chain(3), Bytes{64}, {.protocol = Protocol::ll});
   program.packets = choose_packets(program, PeerAccess(machine));
-  ASSERT_EQ(kind_of(program), ProgramKind::polled);
+  ASSERT_EQ(kind_of(machine, program), ProgramKind::polled);
   const auto floors = floors_of(machine, CollectiveKind::broadcast, program.payload, polls);
   EXPECT_NEAR(floor_of(floors, ProgramKind::polled)->time.count(), 1e-6 + 2 * (1.5e-7 + 1e-6) + 2e-7, 1e-8);
   EXPECT_NEAR(to_seconds(test::makespan(machine, program, polls)) / floor_of(floors, ProgramKind::polled)->time, 1, 0.02);
@@ -122,6 +122,37 @@ TEST(CollectiveFloor, CountsWhatPassesEarlyAndLateByTheGpusOfAServer) {
   const double inner = 1e-6 + 1.6e-6 + 1.5e-7;
   const double bytes = static_cast<double>(payload.size().count()) / (8 * 10e9);
   EXPECT_NEAR(floor_of(floors, ProgramKind::pushed)->time.count(), 1e-6 + 1.5e-7 + way + bytes + 2 * inner * 7 / 8, 1e-8);
+}
+
+// Read inside servers, an own GPU's data takes a request more and a flag less; what enters a server is stored and flagged.
+TEST(CollectiveFloor, CountsAFlagBehindTheNetworkWhereOnlyServersAreReadInside) {
+  const auto machine = *make_preset("hgx-a100", {{"nodes", "2"}, {"nic", "10 GB/s"}});
+  const Payload payload{.elements = 1 << 24, .type = DataType::float32};
+  const auto floors = floors_of(machine, CollectiveKind::all_reduce, payload, steps);
+  const double way = 2 * (0.36e-6 + 1.3e-6);
+  const double before = 1e-6 + 1e-6;
+  const double after = 1e-6 + 1.6e-6 + 1.5e-7;
+  const double bytes = static_cast<double>(payload.size().count()) / (8 * 10e9);
+  EXPECT_NEAR(floor_of(floors, ProgramKind::inside)->time.count(), 1e-6 + 1.5e-7 + way + bytes + (before + after) * 7 / 8, 1e-8);
+}
+
+// Of each kind that reads inside, and of those that do not: no program is below its own; all-reduce comes near.
+TEST(CollectiveFloor, IsNoMoreThanProgramsTakeThatReadInsideServers) {
+  double nearest = 0;
+  for (const auto nodes : {"2", "3", "18"}) {
+    const auto machine = *make_preset("hgx-a100", {{"nodes", nodes}, {"gpus", "4"}});
+    const auto plan = test::plan_on(machine, "hierarchical", CollectiveKind::all_reduce, {{"inside", "read"}});
+    ASSERT_TRUE(plan);
+    for (const auto size : {Bytes{4096}, 64_KiB, 1_MiB}) {
+      for (const auto slice : {Bytes{512}, Bytes{4096}}) {
+        const auto program = test::lowered(machine, plan->schedule, size, {.slice = slice});
+        ASSERT_EQ(kind_of(machine, program), ProgramKind::inside);
+        for (const auto& profile : {steps, test::busy_profile()})
+          nearest = std::max(nearest, nearness(machine, CollectiveKind::all_reduce, program, profile, "hierarchical inside=read"));
+      }
+    }
+  }
+  EXPECT_GT(nearest, 0.85);
 }
 
 // What takes a second hop over the network can only begin when the first is over; without it each server must hear all others.

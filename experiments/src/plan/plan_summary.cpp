@@ -105,7 +105,7 @@ auto in_either_form(const Evaluator& evaluator, const Evaluation& evaluation, co
 std::optional<Seconds> alone_below(std::optional<Seconds> bound, const std::vector<KindFloor>& floors, const Evaluator& evaluator,
                                    const Evaluation& evaluation) {
   auto least = bound.value_or(Seconds{0});
-  if (const auto* floor = floor_of(floors, kind_of(evaluation.program))) least = std::max(least, floor->time);
+  if (const auto* floor = floor_of(floors, kind_of(evaluator.topology(), evaluation.program))) least = std::max(least, floor->time);
   if (evaluation.prediction.time >= least) return std::nullopt;
   const auto played = in_either_form(evaluator, evaluation, [&](const Program& program) { return evaluator.simulate(program, {}); });
   if (!played || to_seconds(played->makespan) <= evaluation.prediction.time) return std::nullopt;
@@ -146,7 +146,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .at_link_rates = at_link_rates(evaluator, least, evaluation),
                      .link_efficiency = efficiency_of(evaluator.profile(), evaluation.program.tuning.protocol),
                      .floors = std::move(floors),
-                     .kind = kind_of(evaluation.program),
+                     .kind = kind_of(evaluator.topology(), evaluation.program),
                      .argument = least.argument,
                      .cut = least.cut,
                      .over_servers = over_servers(evaluator, evaluation),

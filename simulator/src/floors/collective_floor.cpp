@@ -24,8 +24,8 @@ constexpr double clock_tick = 1e-12;     // to which the simulator rounds what a
 constexpr std::size_t most_looks = 4e6;  // at links, for the ways of all senders; else a few tell
 constexpr double microsecond = 1e-6;
 
-constexpr std::array kinds{Named{"pushed", ProgramKind::pushed}, Named{"slices", ProgramKind::slices}, Named{"packets", ProgramKind::packets},
-                           Named{"polled", ProgramKind::polled}, Named{"copies", ProgramKind::copies}};
+constexpr std::array kinds{Named{"pushed", ProgramKind::pushed},   Named{"inside", ProgramKind::inside}, Named{"slices", ProgramKind::slices},
+                           Named{"packets", ProgramKind::packets}, Named{"polled", ProgramKind::polled}, Named{"copies", ProgramKind::copies}};
 
 // What a kind's hops cost, in seconds.
 struct Costs {
@@ -39,14 +39,14 @@ struct Costs {
   bool loads = false;  // a step may read from other ranks, so that its load and its store make two hops
 };
 
-Costs by_slices(const Profile& profile, bool loads) {
-  return {.kind = loads ? ProgramKind::slices : ProgramKind::pushed,
+Costs by_slices(const Profile& profile, ProgramKind kind) {
+  return {.kind = kind,
           .start = profile.launch.count(),
           .step = profile.slice_cost.count(),
           .signal = (profile.fence + profile.signal_peer).count(),
           .request = profile.read_request,
           .rate = profile.link_efficiency,
-          .loads = loads};
+          .loads = kind != ProgramKind::pushed};
 }
 
 // What lands has to be read from its slot, whoever sent it.
@@ -66,8 +66,7 @@ Costs by_packets(const Profile& profile, CollectiveKind kind, const Payload& pay
 
 // The flags of packets without their slots.
 Costs by_polls(const Profile& profile) {
-  auto costs = by_slices(profile, true);
-  costs.kind = ProgramKind::polled;
+  auto costs = by_slices(profile, ProgramKind::polled);
   costs.signal = profile.poll.count();
   return costs;
 }
@@ -89,7 +88,8 @@ Costs by_copies(const Profile& profile) {
 }
 
 std::vector<Costs> costs_of(const Topology& topology, CollectiveKind kind, const Payload& payload, const Profile& profile) {
-  std::vector<Costs> all{by_slices(profile, false), by_slices(profile, true), by_packets(profile, kind, payload)};
+  std::vector<Costs> all{by_slices(profile, ProgramKind::pushed), by_slices(profile, ProgramKind::slices), by_packets(profile, kind, payload)};
+  if (!coarsest_parts(topology).empty()) all.insert(all.begin() + 1, by_slices(profile, ProgramKind::inside));
   if (has_ways_of_one_direction(topology)) all.push_back(by_polls(profile));
   if (!reduces(kind)) all.push_back(by_copies(profile));
   return all;
@@ -135,7 +135,8 @@ class Floors {
          fmt::format("{:.2f} us of bytes pass the bound's links, no sooner and no later than {:.2f} us of launch, steps and ways allow",
                      bytes / microsecond, leads / microsecond));
     for (const auto& parts : partitions_) {
-      const auto hops = hops_into(parts, costs);
+      const bool pushed_into = costs.kind == ProgramKind::inside && &parts == &partitions_.front();
+      const auto hops = pushed_into ? hops_pushed_into(parts, costs) : hops_into(parts, costs);
       take(parted_floor(parts, collective_.kind, whole_bytes(), hops), into_parts(parts, hops));
     }
     return best;
@@ -209,6 +210,18 @@ class Floors {
             .rate = costs.rate};
   }
 
+  // Ranks read inside parts only: what enters one is stored there, and flagged.
+  HopTimes hops_pushed_into(const Parts& parts, const Costs& costs) const {
+    const double stop = costs.signal + costs.step;
+    return {.begin = costs.start + costs.step + parts.before,
+            .end = parts.after + costs.end,
+            .gather = nearest_ + std::min(stop, costs.request * nearest_),
+            .spread = nearest_ + costs.signal + first_step(costs, nearest_),
+            .relay_in = parts.near + stop,
+            .relay_out = parts.near + stop,
+            .rate = costs.rate};
+  }
+
   std::string into_parts(const Parts& parts, const HopTimes& hops) const {
     return fmt::format(
         "what must enter {} parts of {} GPUs or more passes from {:.2f} us on; within {:.2f} us it holds one GPU's data, {:.2f} us before "
@@ -235,21 +248,28 @@ std::string_view to_string(ProgramKind kind) { return to_name<ProgramKind>(kind,
 
 std::string_view what_is(ProgramKind kind) {
   if (kind == ProgramKind::pushed) return "slices that are only pushed";
+  if (kind == ProgramKind::inside) return "slices that are read inside servers only";
   if (kind == ProgramKind::polled) return "slices that are polled";
   return kind == ProgramKind::copies ? "copy engines" : to_string(kind);
 }
 
-ProgramKind kind_of(const Program& program) {
+ProgramKind kind_of(const Topology& topology, const Program& program) {
   if (program.packets) return ProgramKind::packets;
   if (program.tuning.protocol == Protocol::copy) return ProgramKind::copies;
   if (!in_slices(program.tuning.protocol)) return ProgramKind::polled;
+  const auto parts = coarsest_parts(topology);
+  auto kind = ProgramKind::pushed;
   for (const auto& lane : program.lanes) {
     for (auto i = lane.first; i < lane.first + lane.count; ++i) {
-      const auto reads = [&](const Operand& source) { return source.rank != lane.rank || source.buffer == Buffer::host; };
-      if (std::ranges::any_of(program.sources(program.instructions[i]), reads)) return ProgramKind::slices;
+      for (const auto& source : program.sources(program.instructions[i])) {
+        if (source.rank == lane.rank && source.buffer != Buffer::host) continue;
+        const bool inside = source.buffer != Buffer::host && !parts.empty() && parts[source.rank.index()] == parts[lane.rank.index()];
+        if (!inside) return ProgramKind::slices;
+        kind = ProgramKind::inside;
+      }
     }
   }
-  return ProgramKind::pushed;
+  return kind;
 }
 
 std::vector<KindFloor> collective_floors(const Topology& topology, const Collective& collective, const Bound& bound, const Payload& payload,

@@ -31,18 +31,35 @@ class Joined {
   std::vector<int> parent_;
 };
 
-Parts parts_above(const Topology& topology, Bandwidth width, std::span<const double> to_gpus) {
+std::set<Bandwidth> widths_of(const Topology& topology) {
+  std::set<Bandwidth> widths;
+  for (const auto& link : topology.links()) widths.insert(link.bandwidth);
+  return widths;
+}
+
+// By node: those that wider links than this join have the same label.
+std::vector<int> joined_above(const Topology& topology, Bandwidth width) {
   Joined joined(topology.nodes().size());
   for (const auto& link : topology.links()) {
     if (link.bandwidth > width) joined.join(link.from.value, link.to.value);
   }
+  std::vector<int> of;
+  for (std::size_t v = 0; v < topology.nodes().size(); ++v) of.push_back(joined.top(static_cast<int>(v)));
+  return of;
+}
+
+std::vector<int> of_ranks(const Topology& topology, std::span<const int> of_nodes) {
+  std::vector<int> of;
+  for (int r = 0; r < topology.ranks(); ++r) of.push_back(of_nodes[topology.node_of(Rank{r}).index()]);
+  return of;
+}
+
+Parts parts_above(const Topology& topology, Bandwidth width, std::span<const double> to_gpus) {
   Parts parts;
+  parts.of = joined_above(topology, width);
+  parts.rank = of_ranks(topology, parts.of);
   std::vector<int> gpus(topology.nodes().size());
-  for (std::size_t v = 0; v < gpus.size(); ++v) parts.of.push_back(joined.top(static_cast<int>(v)));
-  for (int r = 0; r < topology.ranks(); ++r) {
-    parts.rank.push_back(parts.of[topology.node_of(Rank{r}).index()]);
-    ++gpus[static_cast<std::size_t>(parts.rank.back())];
-  }
+  for (const auto part : parts.rank) ++gpus[static_cast<std::size_t>(part)];
   for (const auto count : gpus) {
     if (count > 0) parts.fewest = ++parts.count == 1 ? count : std::min(parts.fewest, count);
   }
@@ -99,17 +116,24 @@ bool suffices(const Parts& parts, Needs needs, double bytes, const HopTimes& hop
 }  // namespace
 
 std::vector<Parts> partitions(const Topology& topology) {
-  std::set<Bandwidth> widths;
-  for (const auto& link : topology.links()) widths.insert(link.bandwidth);
   std::vector<NodeId> gpus;
   for (int r = 0; r < topology.ranks(); ++r) gpus.push_back(topology.node_of(Rank{r}));
   const auto to_gpus = delays(topology, gpus, Towards::to_them, 0);
   std::vector<Parts> all;
-  for (const auto width : widths) {
+  for (const auto width : widths_of(topology)) {
     auto parts = parts_above(topology, width, to_gpus);
     if (parts.count > 1 && (all.empty() || parts.of != all.back().of)) all.push_back(std::move(parts));
   }
   return all;
+}
+
+std::vector<int> coarsest_parts(const Topology& topology) {
+  for (const auto width : widths_of(topology)) {
+    auto of = of_ranks(topology, joined_above(topology, width));
+    const auto parts = std::set<int>(of.begin(), of.end()).size();
+    if (parts > 1) return parts < of.size() ? of : std::vector<int>{};
+  }
+  return {};
 }
 
 double parted_floor(const Parts& parts, CollectiveKind kind, double bytes, const HopTimes& hops) {

@@ -23,8 +23,11 @@ struct Parts {
   std::vector<int> rank;  // by rank
 };
 
-/// Cut at every width of links that leaves two parts or more.
+/// Cut at every width of links that leaves two parts or more; the narrowest comes first.
 std::vector<Parts> partitions(const Topology& topology);
+
+/// By rank: its part where the machine is cut at its narrowest links that leave two parts or more; empty if no two ranks share one.
+std::vector<int> coarsest_parts(const Topology& topology);
 
 /// What holds of every hop of a kind of program, in seconds.
 struct HopTimes {

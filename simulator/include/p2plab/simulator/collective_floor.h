@@ -14,13 +14,14 @@
 namespace p2plab {
 
 /// Programs whose hops cost differently. `pushed`: slice by slice, and ranks only write to other ranks; `slices`: slice by slice, whoever reads or
-/// writes; `packets`: packet by packet; `polled`: slice by slice in a packet's protocol, where tokens find no way back; `copies`: by copy engines.
-enum class ProgramKind : std::uint8_t { pushed, slices, packets, polled, copies };
-std::string_view to_string(ProgramKind kind);  // "pushed", "slices", "packets", "polled", "copies"
-std::string_view what_is(ProgramKind kind);    // "slices that are only pushed", "slices", "packets", "slices that are polled", "copy engines"
+/// writes; `inside`: slice by slice, and ranks read only inside their part of the machine, cut at its narrowest links; `packets`: packet by packet;
+/// `polled`: slice by slice in a packet's protocol, where tokens find no way back; `copies`: by copy engines.
+enum class ProgramKind : std::uint8_t { pushed, inside, slices, packets, polled, copies };
+std::string_view to_string(ProgramKind kind);  // "pushed", "inside", "slices", "packets", "polled", "copies"
+std::string_view what_is(ProgramKind kind);    // "slices that are only pushed", "slices that are read inside servers only", ...
 
-/// Of which kind is `program`? Nothing read from other ranks makes it `pushed`.
-ProgramKind kind_of(const Program& program);
+/// Of which kind is `program`, the narrowest that fits? Nothing read from other ranks makes it `pushed`.
+ProgramKind kind_of(const Topology& topology, const Program& program);
 
 /// No program of this kind takes less.
 struct KindFloor {
