@@ -150,6 +150,24 @@ void DataFlow::transfer(Rank executor, std::span<const Rank> from, std::span<con
   for (const auto& place : destinations_) deliver(chunk, place.rank, place, contributors, complete);
 }
 
+void DataFlow::push_apart(Rank from, std::span<const std::vector<Rank>> groups, ChunkId chunk) {
+  const auto contributors = holding(from, chunk).contributors;
+  const auto places_of = [&] {
+    std::vector<Location> places;
+    append_places(holding(from, chunk), places);
+    return places;
+  };
+  const auto before = places_of();
+  std::optional<std::vector<Location>> after;
+  for (const auto& to : groups) {
+    set_places(holding(from, chunk), before);
+    holding(from, chunk).contributors = contributors & most_contributors;
+    push(from, to, chunk);
+    if (!after) after = places_of();
+  }
+  if (after && !after->empty()) set_places(holding(from, chunk), *after);
+}
+
 void DataFlow::push_along(Rank from, std::span<const Rank> to, std::span<const RouteId> paths, ChunkId chunk) {
   expects(to.size() == paths.size());
   for (std::size_t i = 0; i < to.size(); ++i) {

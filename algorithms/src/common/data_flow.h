@@ -39,6 +39,8 @@ class DataFlow {
   /// `from` adds up what it holds and writes it to the ranks of `to`.
   void push(Rank from, std::span<const Rank> to, ChunkId chunk) { transfer(from, {&from, 1}, to, chunk); }
   void push(Rank from, Rank to, ChunkId chunk) { transfer(from, {&from, 1}, {&to, 1}, chunk); }
+  /// `push` by a step for each of `groups`, none of which waits for another: each adds up what `from` holds once more.
+  void push_apart(Rank from, std::span<const std::vector<Rank>> groups, ChunkId chunk);
   /// A path for `push_along` to name.
   RouteId add_route(std::span<const LinkId> links) { return builder_.add_route(links); }
   /// `push` along the given paths, one for each of `to`; `default_route` is the machine's own.

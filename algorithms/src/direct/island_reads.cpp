@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "direct/island_reads.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 namespace p2plab {
 
 namespace {
+
+// Islands that one thread block sends results to: it adds them up no quicker than it sends them to twice as many, and the first would arrive with the
+// last.
+constexpr std::size_t most_at_once = 16;
 
 // The islands in turn, that of whoever reduces the shard first.
 class Islands {
@@ -44,9 +50,9 @@ void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const In
   }
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);
-    std::vector<Rank> others;
-    for (std::size_t k = 1; k < islands.count(); ++k) others.push_back(islands.in_charge(k));
-    flow.push(islands.in_charge(0), others, shard.chunk);
+    std::vector<std::vector<Rank>> others(std::max<std::size_t>(1, (islands.count() - 1 + most_at_once - 1) / most_at_once));
+    for (std::size_t k = 1; k < islands.count(); ++k) others[(k - 1) * others.size() / (islands.count() - 1)].push_back(islands.in_charge(k));
+    flow.push_apart(islands.in_charge(0), others, shard.chunk);
   }
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);

@@ -64,6 +64,17 @@ TEST(Hierarchical, ReadingInsideTakesARoundLessAndTheSameBytes) {
   }
 }
 
+// Each thread block sends to 16 islands at most; all add up the same, and the bytes are the same.
+TEST(Hierarchical, ReadingInsideSendsToManyIslandsByStepsSideBySide) {
+  const auto topology = test::servers(18, 2);
+  const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"inside", "read"}});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_EQ(plan->schedule.step_count(), 36U * (18 + 2 + 18));
+  EXPECT_EQ(rounds(plan->schedule), 3);
+  const auto loads = link_loads(topology, plan->schedule);
+  for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_DOUBLE_EQ(loads.per_link[id.index()], 2 * 17.0 / 36);
+}
+
 TEST(Hierarchical, ReadingInsideServesUnevenIslandsSomeMembersAndSilentOnes) {
   const auto topology = test::servers(3, 3);
   Collective collective{.kind = CollectiveKind::all_reduce, .members = {Rank{8}, Rank{0}, Rank{1}, Rank{4}, Rank{5}, Rank{3}, Rank{7}}};
