@@ -115,7 +115,7 @@ TEST(TwoShot, BroadcastAndReduceMoveOnePayloadOverTheRootsPort) {
 // In ceil(log2 n) rounds a block goes over as many hops as its distance has ones in binary: at most floor(log2 n), since distances are below n.
 TEST(Bruck, NoBlockWaitsForMoreThanFloorLogHopsAndBytesAreLeastForAnyNumberOfRanks) {
   for (const int n : {2, 3, 5, 6, 7, 8, 13, 16}) {
-    const int hops = std::bit_width(static_cast<unsigned>(n)) - 1;
+    const int hops = static_cast<int>(std::bit_width(static_cast<unsigned>(n))) - 1;
     for (const auto kind : {all_gather, reduce_scatter, all_to_all}) EXPECT_EQ(costs(n, "bruck", kind).rounds, hops) << n;
     EXPECT_NEAR(costs(n, "bruck", all_gather).most, (n - 1.0) / n, 1e-12) << n;
     EXPECT_NEAR(costs(n, "bruck", reduce_scatter).most, (n - 1.0) / n, 1e-12) << n;

@@ -204,7 +204,7 @@ class InjectedFault : public ::testing::TestWithParam<std::size_t> {};
 
 TEST_P(InjectedFault, IsNamedAndNothingElseIs) {
   const auto& fault = faults()[GetParam()];
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     auto facts = test::healthy_machine(fault.kind, seed);
     fault.put_in(facts);
     const auto diagnosis = diagnose(facts);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/presets.h"
 #include "p2plab/program/importer.h"
 #include "support/exported.h"
 #include "support/formats/msccl_reader.h"

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "p2plab/machine/presets.h"
 #include "support/exported.h"
 #include "support/formats/msccl_reader.h"
 

@@ -25,8 +25,7 @@ std::string mistakes(const std::string& text) {
 
 TEST(Settings, EachKeySaysWhatItsVariableWould) {
   const auto table = test::scratch("a.yaml");
-  std::ofstream{table};
-  std::ofstream{test::scratch("b.yaml")};
+  for (const auto& empty : {table, test::scratch("b.yaml")}) std::ofstream(empty).close();
   const auto file =
       read_settings_file(written("library:\n"
                                  "  backend: p2p\n"

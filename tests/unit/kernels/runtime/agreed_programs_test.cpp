@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks that never wait for each other choose alike: programs are made late, at any moment, while calls go on.
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <random>
@@ -72,7 +73,7 @@ Result<std::string> served_by(Session& session, unsigned seed) {
   // On a busy machine all 3000 may pass before a program is made: then more, as many on all ranks if they are served alike.
   bool any = false;
   for (int i = 0; i < 3000 || (!any && i < 1'000'000); ++i) {
-    const auto program = programs.next(session.rank(), of(1 + common() % 10), wider, false);
+    const auto program = programs.next(session.rank(), of(static_cast<std::int64_t>(1 + common() % 10)), wider, false);
     if (!program) return program.error();
     any = any || *program != nullptr;
     served += *program != nullptr ? '1' : '0';
@@ -109,7 +110,7 @@ TEST(AgreedPrograms, CountTheCallsThatOthersServed) {
     AgreedPrograms programs(&session, maker, {.ranks_here = {rank}});
     std::vector<Call> calls;
     std::mt19937 common(17);
-    for (int i = 0; i < 3000; ++i) calls.push_back(of(1 + common() % 40));
+    for (int i = 0; i < 3000; ++i) calls.push_back(of(static_cast<std::int64_t>(1 + common() % 40)));
     const auto first = static_cast<std::size_t>(97 * rank);
     programs.want(of(2));
     programs.count(rank, std::span(calls).first(first));
