@@ -57,7 +57,7 @@ inline std::string about_memory(Bytes size) {
   if (size < 1_KiB) return fmt::format("{} B", size.count());
   if (size < 1_MiB) return fmt::format("{} KiB", size.count() / 1024);
   const auto mib = static_cast<double>(size.count()) / 0x1p20;
-  return mib < 100 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+  return mib < 1024 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
 }
 
 /// For messages: ", which needs at least 96 MiB: 16 MiB more".
