@@ -126,9 +126,9 @@ int main_in(const std::string& folder) {
   constexpr int float8 = 10;  // which the shim always passes on
   std::vector<Kind> kinds;
   kinds.push_back({"p2plab_all_reduce", [&](int rank) {
-                    const auto r = static_cast<std::size_t>(rank);
-                    return static_cast<int>(by_ours(buffers[r].data(), buffers[r].data(), count, P2PLAB_FLOAT32, P2PLAB_SUM, direct[r], streams[r]));
-                  }});
+                     const auto r = static_cast<std::size_t>(rank);
+                     return static_cast<int>(by_ours(buffers[r].data(), buffers[r].data(), count, P2PLAB_FLOAT32, P2PLAB_SUM, direct[r], streams[r]));
+                   }});
   kinds.push_back({"ncclAllReduce, served by the shim", [&](int rank) { return shimmed.all_reduce(float32, rank); }});
   kinds.push_back({"ncclAllReduce of the NCCL alone", [&](int rank) { return plain.all_reduce(float8, rank); }});
   kinds.push_back({"ncclAllReduce, passed on by the shim", [&](int rank) { return shimmed.all_reduce(float8, rank); }});
