@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "model/same_result.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
@@ -59,21 +60,9 @@ Profile block_profile() {
   return profile;
 }
 
-void expect_same(const SimResult& folded, const SimResult& whole) {
-  EXPECT_EQ(folded.makespan, whole.makespan);
-  EXPECT_EQ(folded.busiest, whole.busiest);
-  EXPECT_EQ(folded.bound, whole.bound);
-  EXPECT_EQ(folded.period, whole.period);
-  EXPECT_EQ(folded.rank_finish, whole.rank_finish);
-  EXPECT_EQ(folded.rank_free, whole.rank_free);
-  EXPECT_EQ(folded.slices, whole.slices);
-  EXPECT_EQ(folded.transfers, whole.transfers);
+void expect_same_run(const SimResult& folded, const SimResult& whole) {
+  test::expect_same(folded, whole);
   EXPECT_EQ(folded.events, whole.events);
-  ASSERT_EQ(folded.uses.size(), whole.uses.size());
-  for (std::size_t u = 0; u < whole.uses.size(); ++u) {
-    EXPECT_EQ(folded.uses[u].bytes, whole.uses[u].bytes) << whole.uses[u].name;
-    EXPECT_EQ(folded.uses[u].busy, whole.uses[u].busy) << whole.uses[u].name;
-  }
 }
 
 void expect_same(std::span<const PacketOperand> folded, std::span<const PacketOperand> whole) {
@@ -137,7 +126,7 @@ void compare(const Case& wanted, int& folded_programs) {
       EXPECT_EQ(static_cast<bool>(one), plays_folded(machine, **folded, profile));
       if (!one) continue;  // links that images share
       ++folded_programs;
-      expect_same(*one, *simulate(machine, whole, profile, {.in_a_row = true}));
+      expect_same_run(*one, *simulate(machine, whole, profile, {.in_a_row = true}));
     }
   }
 }
@@ -266,7 +255,7 @@ TEST(FoldedPackets, HaveTokensWhereDataDoesNotTell) {
   EXPECT_TRUE(check_folded(machine, schedule, proof, folded));
   const auto one = simulate(machine, folded, packet_profile(), {.in_a_row = true});
   ASSERT_TRUE(one);
-  expect_same(*one, *simulate(machine, whole, packet_profile(), {.in_a_row = true}));
+  expect_same_run(*one, *simulate(machine, whole, packet_profile(), {.in_a_row = true}));
   auto packets = *folded.packets;
   for (auto& items : packets.ranks) std::erase_if(items, &PacketItem::is_token);
   folded.packets = std::make_shared<const PacketProgram>(std::move(packets));

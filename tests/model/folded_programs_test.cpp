@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "model/same_result.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
@@ -49,23 +50,6 @@ Profile busy_profile() {
   return profile;
 }
 
-void expect_same(const SimResult& folded, const SimResult& whole) {
-  EXPECT_EQ(folded.makespan, whole.makespan);
-  EXPECT_EQ(folded.busiest, whole.busiest);
-  EXPECT_EQ(folded.bound, whole.bound);
-  EXPECT_EQ(folded.period, whole.period);
-  EXPECT_EQ(folded.rank_finish, whole.rank_finish);
-  EXPECT_EQ(folded.rank_free, whole.rank_free);
-  EXPECT_EQ(folded.slices, whole.slices);
-  EXPECT_EQ(folded.transfers, whole.transfers);
-  ASSERT_EQ(folded.uses.size(), whole.uses.size());
-  for (std::size_t u = 0; u < whole.uses.size(); ++u) {
-    EXPECT_EQ(folded.uses[u].name, whole.uses[u].name);
-    EXPECT_EQ(folded.uses[u].bytes, whole.uses[u].bytes) << whole.uses[u].name;
-    EXPECT_EQ(folded.uses[u].busy, whole.uses[u].busy) << whole.uses[u].name;
-  }
-}
-
 // What the representatives' own ways load, which `auto` looks at first.
 void expect_no_more_than_all_load(const Topology& machine, const Schedule& schedule) {
   const auto all = link_loads(machine, schedule).per_link;
@@ -107,13 +91,13 @@ void compare(const Case& wanted, int& folded_programs) {
         EXPECT_TRUE(resources);
         const auto sooner = simulate(machine, **folded, profile, {.skip = skip, .resources = resources});
         ASSERT_TRUE(sooner);
-        expect_same(*sooner, *one);
+        test::expect_same(*sooner, *one);
         ++folded_programs;
-        expect_same(*one, *all);
+        test::expect_same(*one, *all);
         EXPECT_EQ(one->events, all->events);
       }
       const auto bound = simulate(machine, **folded, profile, {.engine = SimEngine::path});
-      if (bound) expect_same(*bound, *simulate(machine, *whole, profile, {.engine = SimEngine::path}));
+      if (bound) test::expect_same(*bound, *simulate(machine, *whole, profile, {.engine = SimEngine::path}));
     }
   }
 }
