@@ -54,8 +54,7 @@ Costs by_packets(const Profile& profile, CollectiveKind kind, const Payload& pay
   const bool said = profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0;
   const auto step = said ? std::max(0.0, 2 * profile.packet_item.count() - clock_tick) : profile.slice_cost.count();
   const auto signal = said ? 0 : profile.poll.count();
-  const bool sums = kind == CollectiveKind::all_reduce || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::reduce;
-  const auto line = line_of(sums && can_be_lamport(payload) ? PacketWire::lamport : PacketWire::ll128);
+  const auto line = line_of(reduces(kind) && can_be_lamport(payload) ? PacketWire::lamport : PacketWire::ll128);
   return {.kind = ProgramKind::packets,
           .start = (said ? profile.packet_start : profile.launch).count(),
           .step = step,

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <set>
 #include <span>
+
+#include <boost/iterator/counting_iterator.hpp>
+#include <boost/pending/disjoint_sets.hpp>
 
 #include "floors/delays.h"
 
@@ -17,34 +19,22 @@ namespace p2plab {
 
 namespace {
 
-class Joined {
- public:
-  explicit Joined(std::size_t nodes) : parent_(nodes) { std::iota(parent_.begin(), parent_.end(), 0); }
-  int top(int v) {
-    while (parent_[static_cast<std::size_t>(v)] != v)
-      v = parent_[static_cast<std::size_t>(v)] = parent_[static_cast<std::size_t>(parent_[static_cast<std::size_t>(v)])];
-    return v;
-  }
-  void join(int a, int b) { parent_[static_cast<std::size_t>(top(a))] = top(b); }
-
- private:
-  std::vector<int> parent_;
-};
-
 std::set<Bandwidth> widths_of(const Topology& topology) {
   std::set<Bandwidth> widths;
   for (const auto& link : topology.links()) widths.insert(link.bandwidth);
   return widths;
 }
 
-// By node: those that wider links than this join have the same label.
+// By node: the first of those that wider links than this join with it.
 std::vector<int> joined_above(const Topology& topology, Bandwidth width) {
-  Joined joined(topology.nodes().size());
+  const auto nodes = topology.nodes().size();
+  boost::disjoint_sets_with_storage<> joined(nodes);
   for (const auto& link : topology.links()) {
-    if (link.bandwidth > width) joined.join(link.from.value, link.to.value);
+    if (link.bandwidth > width) joined.union_set(link.from.index(), link.to.index());
   }
+  joined.normalize_sets(boost::make_counting_iterator(std::size_t{0}), boost::make_counting_iterator(nodes));
   std::vector<int> of;
-  for (std::size_t v = 0; v < topology.nodes().size(); ++v) of.push_back(joined.top(static_cast<int>(v)));
+  for (std::size_t v = 0; v < nodes; ++v) of.push_back(static_cast<int>(joined.find_set(v)));
   return of;
 }
 
@@ -138,7 +128,7 @@ std::vector<int> coarsest_parts(const Topology& topology) {
 
 double parted_floor(const Parts& parts, CollectiveKind kind, double bytes, const HopTimes& hops) {
   using enum CollectiveKind;
-  const Needs needs{kind == all_reduce || kind == reduce_scatter || kind == reduce, kind == all_reduce || kind == all_gather || kind == broadcast};
+  const Needs needs{reduces(kind), kind == all_reduce || kind == all_gather || kind == broadcast};
   if ((!needs.sums && !needs.spreads) || bytes <= 0 || parts.capacity <= 0) return 0;
   double low = 0;
   double high = hops.begin + hops.end + 1e-6;
