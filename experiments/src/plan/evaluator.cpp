@@ -214,7 +214,7 @@ Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::
                                                             const Tuning& tuning) const {
   auto program = lowered(*plan, payload, tuning);
   if (!program) return std::move(program).error();
-  const auto found = time_below(limit, *program, &*plan);
+  const auto found = time_below(limit, *program, plan.get());
   if (!found) return found.error();
   if (!found->time) return std::optional<Evaluation>{};
   return std::optional{Evaluation{std::move(plan), *std::move(program), {*found->time}}};

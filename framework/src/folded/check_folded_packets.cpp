@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "folded/reached_images.h"
 #include "p2plab/program/packet_program.h"
 #include "program/rank_set.h"
 
@@ -123,13 +124,10 @@ class FoldedPackets {
   }
 
   Status check_reach() const {
-    if (peer_access_.all_connected()) return {};
-    for (const auto& [from, to] : packets_.messages) {
-      for (int i = 0; i < images_.images(); ++i) {
-        if (!peer_access_.connected(images_.moved(i, from), images_.moved(i, to)))
-          return fail(
-              fmt::format("sends from rank {} to rank {}, which it does not reach", images_.moved(i, from).value, images_.moved(i, to).value));
-      }
+    for (const auto& message : packets_.messages) {
+      if (const auto i = image_out_of_reach(peer_access_, images_, message.from, message.to))
+        return fail(fmt::format("sends from rank {} to rank {}, which it does not reach", images_.moved(*i, message.from).value,
+                                images_.moved(*i, message.to).value));
     }
     return {};
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "folded/reached_images.h"
 #include "program/packet_slots.h"
 
 namespace p2plab {
@@ -30,16 +31,6 @@ PacketItem moved(PacketItem item, Rank rank, const RankImages& images, const Bas
   return item;
 }
 
-bool reach(const PacketProgram& packets, const RankImages& images, const PeerAccess& peer_access) {
-  if (peer_access.all_connected()) return true;
-  return std::ranges::all_of(packets.messages, [&](const PacketMessage& message) {
-    for (int image = 0; image < images.images(); ++image) {
-      if (!peer_access.connected(images.moved(image, message.from), images.moved(image, message.to))) return false;
-    }
-    return true;
-  });
-}
-
 }  // namespace
 
 std::optional<PacketProgram> fold_packets(const Program& base, const PeerAccess& peer_access, PacketWire wire, const BasePlaces& places) {
@@ -55,7 +46,9 @@ std::optional<PacketProgram> fold_packets(const Program& base, const PeerAccess&
   for (auto& items : packets.ranks) std::ranges::stable_sort(items, {}, &PacketItem::order);
   finish_packets(packets, peer_access, view);
   if (std::ranges::any_of(packets.host_landing, [](std::int64_t bytes) { return bytes > 0; })) return std::nullopt;
-  if (!reach(packets, images, peer_access)) return std::nullopt;
+  if (std::ranges::any_of(packets.messages,
+                          [&](const auto& message) { return image_out_of_reach(peer_access, images, message.from, message.to).has_value(); }))
+    return std::nullopt;
   for (std::size_t r = 0; r < packets.landing.size(); ++r)
     packets.landing[r] = packets.landing[images.representative(Rank{static_cast<std::int64_t>(r)}).index()];
   return packets;

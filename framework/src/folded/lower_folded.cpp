@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "folded/fold_packets.h"
+#include "folded/reached_images.h"
 #include "lowering/lowering.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/program/packet_choice.h"
@@ -17,10 +18,7 @@ bool covers_images(const PeerAccess& peer_access, const Program& program) {
       for (const auto operands : {program.sources(instruction), program.destinations(instruction)}) {
         for (const auto& operand : operands) {
           if (operand.buffer == Buffer::host) return false;
-          if (operand.rank == lane.rank || peer_access.all_connected()) continue;
-          for (int image = 0; image < images.images(); ++image) {
-            if (!peer_access.connected(images.moved(image, lane.rank), images.moved(image, operand.rank))) return false;
-          }
+          if (operand.rank != lane.rank && image_out_of_reach(peer_access, images, lane.rank, operand.rank)) return false;
         }
       }
     }
