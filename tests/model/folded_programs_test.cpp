@@ -24,12 +24,14 @@ struct Case {
   std::string machine;
   std::string planner;
   CollectiveKind kind;
+  Parameters parameters = {};
+  std::vector<std::string> profiles = {};  // beside the two that all are played with
 };
 
 Result<Plan> folded_plan(const Topology& machine, const Case& wanted) {
   PlanContext context;
   context.fold_from = 2;
-  return test::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), {}, context);
+  return test::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), wanted.parameters, context);
 }
 
 // Numbers that make queues, ties and waits of all sorts.
@@ -58,6 +60,12 @@ void expect_no_more_than_all_load(const Topology& machine, const Schedule& sched
   EXPECT_GT(std::ranges::max(least), 0);
 }
 
+std::vector<Profile> profiles_of(const Case& wanted) {
+  std::vector<Profile> profiles{{}, busy_profile()};
+  for (const auto& name : wanted.profiles) profiles.push_back(*load_profile(name));
+  return profiles;
+}
+
 // Counts the programs that are folded.
 void compare(const Case& wanted, int& folded_programs) {
   SCOPED_TRACE(wanted.machine + " " + wanted.planner + " " + std::string{to_string(wanted.kind)});
@@ -76,7 +84,7 @@ void compare(const Case& wanted, int& folded_programs) {
     EXPECT_LT((*folded)->lanes.size(), whole->lanes.size());
     EXPECT_TRUE(check_folded(machine, plan->schedule, proof, **folded));
     EXPECT_TRUE(check(machine, *whole));
-    for (const auto& profile : {Profile{}, busy_profile()}) {
+    for (const auto& profile : profiles_of(wanted)) {
       for (const bool skip : {true, false}) {
         if (!skip && machine.ranks() > 8) continue;
         const auto one = simulate(machine, **folded, profile, {.skip = skip});
@@ -124,6 +132,18 @@ TEST(FoldedPrograms, GiveWhatTheWholeGives) {
   EXPECT_EQ(larger, 18);
 }
 
+// Both profiles say what loads lose where the other direction of a link is used, the H200's also what stores to several ranks at once lose.
+TEST(FoldedPrograms, GiveWhatTheWholeGivesWithQuirksOfNVLink) {
+  const std::vector<std::string> profiles{"h100", "h200"};
+  const Parameters read{{"inside", "read"}};
+  int folded = 0;
+  for (const auto* machine : {"hgx-h100:nodes=2,gpus=4", "hgx-h100:nodes=4,gpus=2,network=rail"})
+    compare({machine, "hierarchical", CollectiveKind::all_reduce, read, profiles}, folded);
+  compare({"hgx-h200:gpus=4", "two_shot", CollectiveKind::all_reduce, {}, profiles}, folded);
+  compare({"hgx-h200:gpus=4", "forest", CollectiveKind::all_reduce, {}, profiles}, folded);
+  EXPECT_EQ(folded, 96);
+}
+
 // Links between leaves and spines carry what several GPUs below a leaf send.
 TEST(FoldedPrograms, AreNotPlayedWhereImagesShareLinks) {
   const auto* const machine = "fat-tree:leaves=2,gpus=4,spines=2";
@@ -165,7 +185,79 @@ TEST(FoldedPrograms, AreNotPlayedWhereSharedPlacesOnlyAddUp) {
   EXPECT_FALSE(simulate(machine, *folded, {}));
 }
 
-// Ranks that start apart, and quirks.
+// Each GPU loads its block from the one before it on a ring, and, if wanted, stores one to that.
+Schedule loads_around(bool stores) {
+  auto pairs = make_collective(CollectiveKind::send_receive, 4);
+  pairs.pairs.clear();
+  for (int r = 0; r < 4; ++r) {
+    pairs.pairs.emplace_back(Rank{r}, Rank{(r + 1) % 4});
+    if (stores) pairs.pairs.emplace_back(Rank{(r + 1) % 4}, Rank{r});
+  }
+  auto steps = *Schedule::Builder::create(pairs, 4);
+  for (int c = 0; c < (stores ? 8 : 4); ++c) steps.add_chunk({c, 1, 0});
+  steps.copy(Rank{1}, input(Rank{0}, ChunkId{0}), output(Rank{1}, ChunkId{0}));
+  if (stores) steps.copy(Rank{1}, input(Rank{1}, ChunkId{1}), output(Rank{0}, ChunkId{1}));
+  std::vector<ScheduleImage> images(4);
+  for (int i = 0; i < 4; ++i) {
+    for (int r = 0; r < 4; ++r) images[static_cast<std::size_t>(i)].ranks.push_back(Rank{(r + i) % 4});
+  }
+  steps.fold(images);
+  return *std::move(steps).build();
+}
+
+// On a ring each GPU loads from the one before it, and stores to that one, too, or to none. Where it does, loads are slower, folded as whole.
+TEST(FoldedPrograms, LoseAsTheWholeWhereTheOtherDirectionIsUsed) {
+  const auto machine = *resolve_topology("ring:gpus=4");
+  auto profile = busy_profile();
+  profile.quirks.duplex_read = 0.5;
+  std::array<SimTime, 2> times;
+  for (const bool stores : {false, true}) {
+    const auto schedule = loads_around(stores);
+    const auto proof = *verify(machine, schedule);
+    const PeerAccess peer_access(machine);
+    const auto folded = **lower_folded(schedule, proof, {.elements = 1 << 16}, {}, peer_access, 0);
+    const auto whole = *lower(schedule, proof, {.elements = 1 << 16}, {}, peer_access, CallerMemory::as_proved, 0);
+    const auto one = *simulate(machine, folded, profile);
+    test::expect_same(one, *simulate(machine, whole, profile));
+    test::expect_same(one, *simulate(machine, folded, profile, {.resources = folded_resources(machine, schedule, *proof.images(), profile)}));
+    times[stores ? 1 : 0] = one.makespan;
+    EXPECT_EQ(one.makespan > simulate(machine, folded, busy_profile())->makespan, stores);
+  }
+  EXPECT_GT(times[1], times[0]);
+}
+
+// GPU 1 loads from GPU 0 and stores to it, and 3 so with 2, but 0 and 1 do both by one switch, 2 and 3 by two.
+TEST(FoldedPrograms, AreNotPlayedWhereLoadsOfImagesDiffer) {
+  Topology::Builder builder("switches");
+  std::array<NodeId, 4> gpus;
+  std::array<NodeId, 3> switches;
+  for (auto& gpu : gpus) gpu = builder.add_node({.name = fmt::format("gpu{}", &gpu - gpus.data()), .kind = NodeKind::gpu});
+  for (auto& one : switches) one = builder.add_node({.name = fmt::format("switch{}", &one - switches.data()), .kind = NodeKind::nvswitch});
+  constexpr std::array<std::array<std::size_t, 3>, 4> ways{{{0, 0, 1}, {1, 0, 0}, {2, 1, 3}, {3, 2, 2}}};
+  for (const auto& [from, by, to] : ways) {
+    builder.add_link({.from = gpus[from], .to = switches[by], .bandwidth = GBps(100)});
+    builder.add_link({.from = switches[by], .to = gpus[to], .bandwidth = GBps(100)});
+  }
+  const auto machine = *std::move(builder).build();
+  auto pairs = make_collective(CollectiveKind::send_receive, 4);
+  pairs.pairs = {{Rank{0}, Rank{1}}, {Rank{1}, Rank{0}}, {Rank{2}, Rank{3}}, {Rank{3}, Rank{2}}};
+  auto steps = *Schedule::Builder::create(pairs, 4);
+  for (int c = 0; c < 4; ++c) steps.add_chunk({c, 1, 0});
+  steps.copy(Rank{1}, input(Rank{0}, ChunkId{0}), output(Rank{1}, ChunkId{0}));
+  steps.copy(Rank{1}, input(Rank{1}, ChunkId{1}), output(Rank{0}, ChunkId{1}));
+  steps.fold({{.ranks = {Rank{0}, Rank{1}, Rank{2}, Rank{3}}}, {.ranks = {Rank{2}, Rank{3}, Rank{0}, Rank{1}}}});
+  const auto schedule = *std::move(steps).build();
+  const auto proof = *verify(machine, schedule);
+  const auto folded = **lower_folded(schedule, proof, {.elements = 1 << 16}, {}, PeerAccess(machine), 0);
+  const Profile quirky{.quirks = {.duplex_read = 0.5}};
+  const auto resources = folded_resources(machine, schedule, *proof.images(), {});
+  EXPECT_TRUE(resources);
+  EXPECT_TRUE(simulate(machine, folded, {}, {.resources = resources}));
+  EXPECT_FALSE(folded_resources(machine, schedule, *proof.images(), quirky));
+  EXPECT_FALSE(simulate(machine, folded, quirky, {.resources = resources}));
+}
+
+// Ranks that start apart, and quirks of PCIe.
 TEST(FoldedPrograms, AreNotPlayedWhereRanksDiffer) {
   const auto machine = *resolve_topology("hgx-h200:gpus=4");
   const auto plan = *folded_plan(machine, {"", "forest", CollectiveKind::all_gather});
@@ -175,10 +267,10 @@ TEST(FoldedPrograms, AreNotPlayedWhereRanksDiffer) {
   apart.start_skew = Seconds{1e-6};
   EXPECT_FALSE(simulate(machine, folded, apart));
   auto quirky = busy_profile();
-  quirky.quirks.fan_out = 0.5;
-  EXPECT_FALSE(simulate(machine, folded, quirky));
-  quirky.quirks = {.duplex_read = 0.5};  // of loads, of which there are none
-  EXPECT_TRUE(simulate(machine, folded, quirky));
+  for (const Quirks quirks : {Quirks{.pcie_read = 0.5}, Quirks{.posted_writes = 0.5}, Quirks{.exchange = 0.5}}) {
+    quirky.quirks = quirks;
+    EXPECT_FALSE(simulate(machine, folded, quirky));
+  }
   EXPECT_FALSE(simulate(machine, folded, {}, {.record = true}));
   EXPECT_FALSE(simulate(machine, folded, {}, {.engine = SimEngine::max_min}));
 }

@@ -42,11 +42,11 @@ Status check_program(const Topology& topology, const Program& program) {
   return check_copies(topology, program, program.folded && program.images ? program.images->images() : 1);
 }
 
-bool treats_alike(const Topology& topology, const Profile& profile, bool loads) {
+bool treats_alike(const Topology& topology, const Profile& profile) {
   const bool models = std::ranges::any_of(topology.nodes(), [](const Node& node) { return node.switching != SwitchModel{}; });
-  auto quirks = profile.quirks;
-  if (!loads) quirks.duplex_read = 1;
-  return !models && quirks == Quirks{} && profile.start_skew == Seconds{0};
+  const auto& quirks = profile.quirks;
+  const bool of_pcie = quirks.pcie_read != 1 || quirks.posted_writes != 1 || quirks.exchange != 1;
+  return !models && !of_pcie && profile.start_skew == Seconds{0};
 }
 
 Status check_pattern(const Topology& topology, const Pattern& pattern) {

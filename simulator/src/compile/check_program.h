@@ -12,8 +12,9 @@ namespace p2plab {
 /// `check_consistency` and what a simulation takes. Errors: invalid_input that names the lane, instruction or route; unsupported for more bytes in
 /// all than sums can hold.
 Status check_program(const Topology& topology, const Program& program);
-/// Does nothing set ranks apart that do the same: when they start, quirks, models of switches? `loads`: they load from each other.
-bool treats_alike(const Topology& topology, const Profile& profile, bool loads);
+/// Does nothing set ranks apart that do the same: when they start, quirks of PCIe, models of switches? What loads lose where the other direction of a
+/// link is used is for `ResourceImages::directions_agree` to say.
+bool treats_alike(const Topology& topology, const Profile& profile);
 /// The same for a pattern, and: extents that make up the ranks, lanes of rank 0 only, no explicit routes, no host memory.
 Status check_pattern(const Topology& topology, const Pattern& pattern);
 

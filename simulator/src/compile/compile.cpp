@@ -125,16 +125,6 @@ std::vector<LanePlace> places_of(const Program& program) {
   return places;
 }
 
-Status check_folded(const Topology& topology, const Program& program, const Profile& profile) {
-  const auto loads = [&](const Lane& lane) {
-    return std::any_of(program.instructions.begin() + lane.first, program.instructions.begin() + lane.first + lane.count, [&](const Instruction& i) {
-      return std::ranges::any_of(program.sources(i), [&](const Operand& source) { return source.rank != lane.rank; });
-    });
-  };
-  if (treats_alike(topology, profile, std::ranges::any_of(program.lanes, loads))) return {};
-  return Error{ErrorCode::unsupported, "a folded program is not simulated where ranks start apart, nor with quirks or models of switches"};
-}
-
 // The lane that a wait of a folded program names, as the representatives have it; marked, if it is another rank's.
 std::uint32_t folded_lane(const Program& program, const Lane& waiting, std::uint32_t named) {
   const auto lanes = static_cast<std::uint32_t>(program.lanes.size());
@@ -172,14 +162,15 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
                          const FoldedResources* known) {
   if (auto ok = check(profile); !ok) return std::move(ok).error();
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
-  if (program.folded) {
-    if (auto ok = check_folded(topology, program, profile); !ok) return std::move(ok).error();
-  }
+  if (program.folded && !treats_alike(topology, profile))
+    return Error{ErrorCode::unsupported, "a folded program is not simulated where ranks start apart, nor with quirks of PCIe or models of switches"};
   Compiled out;
   take_profile(out, program, profile);
   ResourcePaths machine(topology, profile, out);
   std::optional<ResourceImages> images;
-  if (!program.folded || (known != nullptr && !known->are_of(program, out.resources.size()))) known = nullptr;
+  const bool directions_matter = profile.quirks.duplex_read != 1;
+  const auto serves = [&] { return known->are_of(program, out.resources.size()) && (known->directions_agree() || !directions_matter); };
+  if (!program.folded || (known != nullptr && !serves())) known = nullptr;
   if (program.folded && known == nullptr)
     images.emplace(*program.images, machine, out, [&](Rank executor, const Peer& peer) { return links_of(routes, program, executor, peer); });
   const Error not_alike{ErrorCode::unsupported, "a folded program is not simulated where images share links, or differ in theirs"};
@@ -201,7 +192,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
       out.lane_table.push_back(program.folded ? folded_lane(program, lane, other)
                                               : other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
-  if (images && !images->join()) return not_alike;
+  if (images && (!images->join() || (directions_matter && !images->directions_agree(topology)))) return not_alike;
   if (known != nullptr) {
     out.stands_for = known->stands_for();
     for (auto& stage : out.stages) stage.resource = out.stands_for[stage.resource];

@@ -41,8 +41,9 @@ class Folder {
     }
     const auto paths = whole_.paths.size() / ranks_;
     for (std::size_t p = paths; p < whole_.paths.size(); ++p) {
-      if (whole_.paths[p].first % positions_ != whole_.paths[p % paths].first || whole_.paths[p].latency != whole_.paths[p % paths].latency)
-        return false;
+      const auto& mine = whole_.paths[p];
+      const auto& first = whole_.paths[p % paths];
+      if (mine.first % positions_ != first.first || mine.latency != first.latency || mine.scale != first.scale) return false;
     }
     return true;
   }

@@ -23,7 +23,6 @@ std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology
   };
   ResourceImages resources(images, machine, out, links_of);
   bool alike = true;
-  bool loads = false;
   std::set<FoldedResources::Way> taken;
   const auto take = [&](Rank base_executor, const Location& location, RouteId base_route, bool reads) {
     if (location.buffer == Buffer::host) alike = false;
@@ -39,7 +38,6 @@ std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology
       alike = false;
       return;
     }
-    loads = loads || reads;
     machine.add(links, executor, {.loads = reads});
     alike = resources.take(executor, peer);
   };
@@ -49,12 +47,14 @@ std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology
     for (std::size_t s = 0; s < step.sources.size(); ++s) take(step.executor, step.sources[s], route(s), true);
     for (std::size_t d = 0; d < step.destinations.size(); ++d) take(step.executor, step.destinations[d], route(step.sources.size() + d), false);
   }
-  if (!alike || !treats_alike(topology, profile, loads) || !resources.join()) return nullptr;
-  return std::make_shared<const FoldedResources>(images.digest(), std::move(taken), std::move(out.stands_for));
+  if (!alike || !treats_alike(topology, profile) || !resources.join()) return nullptr;
+  const bool directions_agree = resources.directions_agree(topology);
+  if (!directions_agree && profile.quirks.duplex_read != 1) return nullptr;
+  return std::make_shared<const FoldedResources>(images.digest(), std::move(taken), std::move(out.stands_for), directions_agree);
 }
 
 bool plays_folded(const Topology& topology, const Program& packets, const Profile& profile) {
-  if (!treats_alike(topology, profile, false)) return false;
+  if (!treats_alike(topology, profile)) return false;
   const auto& routes = topology.routes();
   Compiled out;
   ResourcePaths machine(topology, profile, out);

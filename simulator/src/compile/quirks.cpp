@@ -100,7 +100,8 @@ class QuirkWork {
   }
 
   bool other_direction_used(const Link& link) const {
-    return std::ranges::any_of(topology_.out_links(link.to), [&](LinkId id) { return topology_.link(id).to == link.from && uses_[id.index()].used; });
+    const auto used = [&](LinkId id) { return uses_[c_.stands_for.empty() ? id.index() : c_.stands_for[id.index()]].used; };
+    return std::ranges::any_of(topology_.out_links(link.to), [&](LinkId id) { return topology_.link(id).to == link.from && used(id); });
   }
 
   void slow_fans(const LaneInfo& lane, const Work& work) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/resource_images.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace p2plab {
@@ -9,6 +10,7 @@ bool ResourceImages::take(Rank executor, const Peer& peer) {
   const auto& operand = peer.operand;
   const bool in_host = operand.buffer == Buffer::host;
   if (!known_.emplace(executor, operand.rank, operand.route, peer.reads, in_host).second) return true;
+  loads_ = loads_ || peer.reads;
   const auto base = out_.paths.back();
   const auto stages = base.end - base.first;
   named_.clear();
@@ -63,6 +65,28 @@ bool ResourceImages::join() {
   for (std::size_t r = 0; r < out_.memories.size(); ++r) {
     const auto of = out_.memories[images_.representative(Rank{static_cast<std::int64_t>(r)}).index()];
     out_.stands_for[static_cast<std::size_t>(out_.memories[r])] = static_cast<std::uint32_t>(of);
+  }
+  return true;
+}
+
+// Those that are used, each by what stands for it.
+std::vector<std::uint32_t> ResourceImages::other_directions(const Topology& topology, LinkId link) const {
+  std::vector<std::uint32_t> all;
+  const auto& here = topology.link(link);
+  for (const auto id : topology.out_links(here.to)) {
+    if (topology.link(id).to == here.from && served_[id.index()] > 0) all.push_back(out_.stands_for[id.index()]);
+  }
+  std::ranges::sort(all);
+  const auto repeated = std::ranges::unique(all);
+  all.erase(repeated.begin(), repeated.end());
+  return all;
+}
+
+bool ResourceImages::directions_agree(const Topology& topology) const {
+  for (std::size_t l = 0; loads_ && l < topology.links().size(); ++l) {
+    if (served_[l] == 0 || out_.stands_for[l] == l) continue;
+    const auto directions = [&](std::size_t link) { return other_directions(topology, LinkId{static_cast<std::int64_t>(link)}); };
+    if (directions(l) != directions(out_.stands_for[l])) return false;
   }
   return true;
 }

@@ -41,8 +41,12 @@ class ResourceImages {
   bool take(Rank executor, const Peer& peer);
   /// Puts one resource of each class in the place of all; false: some resource serves several images, or not all positions.
   bool join();
+  /// After `join`: where links are loaded through, are their other directions used by all links of a class or by none? Else quirks of loads may set
+  /// images apart.
+  bool directions_agree(const Topology& topology) const;
 
  private:
+  std::vector<std::uint32_t> other_directions(const Topology& topology, LinkId link) const;
   bool serve(std::uint32_t resource, std::size_t s, std::size_t stages);
   std::uint32_t root(std::uint32_t resource) {
     while (parent_[resource] != resource) resource = parent_[resource] = parent_[parent_[resource]];
@@ -64,6 +68,7 @@ class ResourceImages {
   std::vector<std::uint32_t> parent_;     // union-find over resources
   std::vector<std::uint32_t> served_;     // by resource: positions
   std::vector<std::uint32_t> seen_;       // by resource: one more than the last position that it served
+  bool loads_ = false;
 };
 
 /// What is found of the ways that a schedule takes.
@@ -72,11 +77,12 @@ class FoldedResources {
   /// Of a representative: to or from a rank, by a route, as a load or a store.
   using Way = std::tuple<Rank, Rank, RouteId, bool>;
 
-  FoldedResources(const Hash128& images, std::set<Way> ways, std::vector<std::uint32_t> stands_for)
-      : images_(images), ways_(std::move(ways)), stands_for_(std::move(stands_for)) {}
+  FoldedResources(const Hash128& images, std::set<Way> ways, std::vector<std::uint32_t> stands_for, bool directions_agree)
+      : images_(images), ways_(std::move(ways)), stands_for_(std::move(stands_for)), directions_agree_(directions_agree) {}
 
   /// Were they found for these images, and so many resources?
   bool are_of(const Program& program, std::size_t resources) const { return images_ == program.images->digest() && stands_for_.size() == resources; }
+  bool directions_agree() const { return directions_agree_; }
   bool know(const Way& way) const { return ways_.contains(way); }
   /// By resource: the one that tells what it does.
   const std::vector<std::uint32_t>& stands_for() const& { return stands_for_; }
@@ -85,6 +91,7 @@ class FoldedResources {
   Hash128 images_;
   std::set<Way> ways_;
   std::vector<std::uint32_t> stands_for_;
+  bool directions_agree_;
 };
 
 }  // namespace p2plab

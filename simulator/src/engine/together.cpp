@@ -19,6 +19,7 @@ namespace p2plab {
 namespace {
 
 Result<Compiled> compiled_alone(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile) {
+  if (program.folded) return Error{ErrorCode::unsupported, "a folded program is not played beside others"};
   if (program.epilogue) return Error{ErrorCode::unsupported, "a program with an epilogue is not played beside others"};
   if (program.tuning.protocol == Protocol::copy)
     return Error{ErrorCode::unsupported, "a program that runs by copy engines is not played beside others"};

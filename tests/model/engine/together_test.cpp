@@ -74,11 +74,16 @@ TEST(Together, ProgramsThatShareNothingTakeWhatTheyTakeAlone) {
 TEST(Together, WhatIsWrongIsAnError) {
   const auto machine = bus();
   auto program = test::lowered(machine, test::pairs(4, {{Rank{0}, Rank{2}}}), 1_MiB, {.slice = 64_KiB});
-  program.tuning.protocol = Protocol::copy;
   const std::array programs{static_cast<const Program*>(&program)};
-  const auto refused = simulate_together(machine, programs, {});
-  ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("copy engines"), std::string::npos);
+  const auto expect_refused = [&](std::string_view why) {
+    const auto refused = simulate_together(machine, programs, {});
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find(why), std::string::npos);
+  };
+  program.tuning.protocol = Protocol::copy;
+  expect_refused("copy engines");
+  program.folded = true;
+  expect_refused("folded");
 }
 
 }  // namespace
