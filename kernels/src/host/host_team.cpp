@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "host/wait_loop.h"
 #include "p2plab/detail/combine.h"
 
 namespace p2plab {
@@ -100,10 +101,14 @@ void HostTeam::advance_all(std::size_t worker) {
   std::vector<std::size_t> mine;
   for (auto block = worker; block < blocks_.size(); block += size_) mine.push_back(blocks_[block]);
   Mover mover(program_, memory_);
+  WaitLoop waiting;
   while (!mine.empty() && !abort_.load(std::memory_order_relaxed)) {
     bool moved = false;
     std::erase_if(mine, [&](std::size_t block) { return advance(block, mover, moved); });
-    if (!moved) std::this_thread::yield();
+    if (moved)
+      waiting.came();
+    else
+      waiting.pause();
   }
 }
 

@@ -71,8 +71,9 @@ void SocketSession::listen() {
       const std::lock_guard lock(mutex_);
       const auto number = heard->number;
       const auto from = heard->rank;
-      arrived_[number].insert_or_assign(from, *std::move(heard));
-      changed_.notify_all();
+      auto& parts = arrived_[number];
+      parts.insert_or_assign(from, *std::move(heard));
+      if (parts.size() == static_cast<std::size_t>(place_.ranks)) changed_.notify_all();
     }
   }
   lose(Error{ErrorCode::device_failure, place_.server + " is gone"});

@@ -158,6 +158,7 @@ Result<Measurement> HostStages::measure(const Job& job, const SegmentedProgram& 
   return result;
 }
 
+// Nobody waits for all after a call: once a rank's last stage is over, no other rank looks at its memory before the next call begins.
 Result<std::vector<Seconds>> HostStages::time(Ready& ready, const RunOptions& options, ServerBarrier& barrier) {
   std::vector<Seconds> samples;
   for (int run = 0; run < std::max(1, options.warmup + options.repeats); ++run) {
@@ -169,7 +170,6 @@ Result<std::vector<Seconds>> HostStages::time(Ready& ready, const RunOptions& op
     if (auto all = session_.barrier(); !all) return std::move(all).error();
     const auto took = call(ready, barrier);
     if (!took) return took.error();
-    if (auto all = session_.barrier(); !all) return std::move(all).error();
     if (options.check) merge(ready.check, ready.memory.check(data, 1, self_));
     if (run >= options.warmup && options.repeats > 0) samples.push_back(*took);
   }

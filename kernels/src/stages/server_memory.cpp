@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "host/host_memory.h"
+#include "host/wait_loop.h"
 #include "processes/results.h"
 
 namespace p2plab::stages {
@@ -70,11 +70,10 @@ Status ServerBarrier::wait() {
   memory_.arrivals(self_).store(++passed_);
   const auto until = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline_);
   for (const auto rank : ranks_) {
-    for (int looks = 0; memory_.arrivals(rank).load() < passed_; ++looks) {
-      std::this_thread::yield();
+    for (WaitLoop waiting; memory_.arrivals(rank).load() < passed_;) {
+      waiting.pause();
       if (stop_.load()) return Error{ErrorCode::interrupted, "told to stop"};
-      constexpr int looks_between_times = 64;
-      if (looks % looks_between_times != 0 || std::chrono::steady_clock::now() < until) continue;
+      if (std::chrono::steady_clock::now() < until) continue;
       return Error{ErrorCode::device_failure, fmt::format("rank {} did not come to the end of a stage within {:g} s", rank.value, deadline_.count())};
     }
   }

@@ -31,7 +31,7 @@ class ServerMemory {
   std::vector<std::vector<std::size_t>> blocks_;      // by rank, by stage
 };
 
-/// A barrier of the ranks of one server, without a system call.
+/// A barrier of the ranks of one server, in their common memory.
 class ServerBarrier {
  public:
   ServerBarrier(const ServerMemory& memory, const std::vector<Rank>& ranks, Rank self, const std::atomic<bool>& stop, Seconds deadline)
