@@ -3,8 +3,9 @@
 # Two GPUs of this machine as two servers (NCCL_HOSTID), sockets over loopback between them: libp2plab's communicators over servers by all collectives, a
 # killed rank, 10,000 calls; torch.distributed under the shim beside NCCL alone, without a table and with one that is tuned here; then plans beside NCCL's
 # own all-reduce, their messages by 1, 2 and 4 communicators, NCCL's chunks for both as they are and of 512 KiB. Alone: `carriers` is plans by 1 to 8
-# communicators in parts of 64 to 256 KiB, NCCL as it comes and well set for sockets, for both; `passed_on` is large calls that the shim leaves to NCCL.
-#   tests/device/over_servers.sh [--bin PROGRAM] [--library libp2plab.so.1] [--ranks 2] [--seconds 600] [--only calls|times|carriers|passed_on]
+# communicators in parts of 64 to 256 KiB, NCCL as it comes and well set for sockets, for both; `passed_on` is large calls that the shim leaves to NCCL;
+# `plans` is ring, forest and hierarchical by 10,000 calls and as many replays with fresh data, a killed rank, and plans beside NCCL in two turns.
+#   tests/device/over_servers.sh [--bin PROGRAM] [--library libp2plab.so.1] [--ranks 2] [--seconds 600] [--only calls|times|carriers|passed_on|plans]
 # Prints each result as it comes. Exit code 0 if all that ran was right, 77 where there are no GPUs.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -17,7 +18,7 @@ while [[ $# -gt 0 ]]; do
     --ranks) ranks=$2 ;;
     --seconds) seconds=$2 ;;
     --only) only=$2 ;;
-    *) sed -n '3,8s/^# //p' "$0" >&2; exit 2 ;;
+    *) sed -n '3,9s/^# //p' "$0" >&2; exit 2 ;;
   esac
   shift 2
 done
@@ -109,6 +110,23 @@ if [[ $only == carriers ]]; then
   carriers
   echo "== the fastest"
   fastest
+  exit "$failed"
+fi
+
+if [[ $only == plans ]]; then
+  plans=(python3 tests/device/plans_over_servers.py --program "$bin")
+  part 20 "plans between servers of one rank" "${plans[@]}" --cases ring:1,forest:1 --seconds $((seconds / 10))
+  part 50 "plans between servers of two ranks" "${plans[@]}" --cases hierarchical:2,ring:2,forest:2 --seconds $((seconds / 7))
+  part 5 "a killed rank is named" python3 tests/device/runtime_ranks.py --ranks "$ranks" --servers 2 --backend p2p --lose
+  echo "== all-reduce of float16, size:microseconds, in turns"
+  for turn in 1 2; do
+    for what in "nccl auto" "cuda one_shot" "cuda two_shot" "cuda ring"; do
+      in_time || exit 1
+      read -r executor algorithm <<<"$what"
+      bench "$executor" "$algorithm" 1K 16M
+      printf 'turn %s, %-13s %s\n' "$turn" "${what/nccl auto/NCCL}" "$(cat "$work/times")"
+    done
+  done
   exit "$failed"
 fi
 
