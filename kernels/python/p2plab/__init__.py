@@ -18,5 +18,10 @@ except ModuleNotFoundError as missing:  # without PyTorch the groups still work,
     if missing.name != "torch":
         raise
 
+    def __getattr__(name):
+        if name in __all__:
+            raise AttributeError(f"p2plab.{name} is an operator of PyTorch, which this Python does not have; p2plab.Group.run works on addresses")
+        raise AttributeError(f"module 'p2plab' has no attribute '{name}'")
+
 __all__ = ["Error", "Group", "Monitor", "RecordedCall", "address_unique_id", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library",
            "fused_add_rms_norm", "fused_add_rms_norm_float8", "gather", "monitor", "recorded", "reduce_scatter", "unique_id", "version"]
