@@ -21,12 +21,20 @@ Outcome as_rank(int rank, int ranks, int job, const std::string& arguments) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
 }
 
-std::vector<Outcome> on_all_ranks(int ranks, int job, const std::string& arguments) {
+// Each rank with arguments of its own.
+std::vector<Outcome> as_ranks(int job, const std::vector<std::string>& arguments) {
   std::vector<std::future<Outcome>> running;
-  for (int rank = 0; rank < ranks; ++rank) running.push_back(std::async(std::launch::async, [=] { return as_rank(rank, ranks, job, arguments); }));
+  const auto ranks = static_cast<int>(arguments.size());
+  for (int rank = 0; rank < ranks; ++rank) {
+    running.push_back(std::async(std::launch::async, [=] { return as_rank(rank, ranks, job, arguments[static_cast<std::size_t>(rank)]); }));
+  }
   std::vector<Outcome> outcomes;
   for (auto& one : running) outcomes.push_back(one.get());
   return outcomes;
+}
+
+std::vector<Outcome> on_all_ranks(int ranks, int job, const std::string& arguments) {
+  return as_ranks(job, std::vector<std::string>(static_cast<std::size_t>(ranks), arguments));
 }
 
 TEST(Launched, RanksOfTwoServersBenchTogetherAndRankZeroReports) {
@@ -102,6 +110,35 @@ TEST(Launched, WhatCannotBeLedSaysSo) {
   const auto one = as_rank(0, 1, 7, "calibrate --launched --executor host --topology hgx-h100:gpus=1");
   EXPECT_EQ(one.exit, 1);
   EXPECT_NE(one.err.find("is one server: there is no network to measure"), std::string::npos) << one.err;
+}
+
+// They would wait for each other, or one would run on alone.
+TEST(Launched, ARankThatWasStartedWithSomethingElseIsNamedByAll) {
+  const std::string usual = "bench --executor host --launched -b 1K -e 1K --algorithm ring";
+  const std::string servers = usual + " --topology hgx-h100:nodes=2,gpus=2";
+  const std::vector<std::pair<std::string, std::string>> others{
+      {usual + " --topology hgx-h100:nodes=2,gpus=3", "rank 2 was started with the machine hgx-h100 (fingerprint "},
+      {servers + " --collective all_gather", "rank 2 was started with --collective all_gather, rank 0 with all_reduce"},
+      {"tune --launched --executor host --topology hgx-h100:nodes=2,gpus=2", "rank 2 was started with command tune, rank 0 with bench"}};
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const auto outcomes = as_ranks(8 + static_cast<int>(i), {servers, servers, others[i].first, servers});
+    for (const auto& one : outcomes) {
+      EXPECT_EQ(one.exit, 1);
+      EXPECT_NE(one.err.find(others[i].second), std::string::npos) << one.err;
+    }
+  }
+}
+
+TEST(Launched, HowManyRanksRunIsSaidFirst) {
+  const auto alone = p2plab("bench --executor host --topology hgx-h100:nodes=2,gpus=2 -b 1K -e 1K -n 1");
+  EXPECT_NE(alone.out.find("\n# 1 rank; hgx-h100 has 4: -g 4 or --processes 4 runs all\n"), std::string::npos) << alone.out;
+  const auto all = p2plab("bench --executor host --topology hgx-h100:nodes=2,gpus=2 -b 1K -e 1K -n 1 -g 4");
+  EXPECT_NE(all.out.find("\n# 4 ranks\n"), std::string::npos) << all.out;
+  EXPECT_NE(p2plab("bench --executor host -b 1K -e 1K -n 1").out.find("\n# 1 rank; -g N or --processes N runs N\n"), std::string::npos);
+  const auto half = on_all_ranks(2, 12, "bench --executor host --launched --topology hgx-h100:nodes=2,gpus=2 -b 1K -e 1K -n 1");
+  EXPECT_NE(half[0].out.find("\n# 2 ranks; hgx-h100 has 4: as many processes run all\n"), std::string::npos) << half[0].out;
+  const auto apart = as_rank(0, 2, 13, "bench --executor host -b 1K -e 1K -n 1");
+  EXPECT_NE(apart.err.find("note: torchrun started 2 processes, and each runs alone: --launched makes them one job"), std::string::npos) << apart.err;
 }
 
 TEST(Launched, ARankThatNeverComesEndsTheOthersInTimeByItsNumber) {

@@ -90,6 +90,8 @@ std::string bench_header(const BenchReport& report, const BenchOptions& options)
   const auto kind = program != nullptr ? program->collective.kind : options.plan ? options.plan->plan.schedule.collective().kind : options.collective;
   const auto [from, to] = program != nullptr ? std::pair{program->payload.size(), program->payload.size()} : std::pair{options.from, options.to};
   auto text = fmt::format("# p2plab {} bench: {}, executor {}\n", report.provenance.version, to_string(kind), report.executor);
+  const auto ranks = report.rows.empty() ? 0 : report.rows.front().ranks;
+  text += fmt::format("# {} rank{}{}{}\n", ranks, ranks == 1 ? "" : "s", options.more_ranks.empty() ? "" : "; ", options.more_ranks);
   text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}{}\n", to_string(from), to_string(to), options.iterations,
                       options.warmup,
                       options.graphs > 0 ? fmt::format("one graph of them launched {} times", options.graphs)

@@ -8,16 +8,11 @@
 #include <fmt/format.h>
 
 #include "bench/led.h"
-#include "cli/arguments.h"
+#include "cli/bench_arguments.h"
 #include "cli/command.h"
-#include "config/launched.h"
-#include "config/topology_source.h"
 #include "p2plab/base/quantity.h"
-#include "p2plab/experiment/bench.h"
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/version.h"
-#include "p2plab/machine/mask.h"
-#include "p2plab/machine/presets.h"
 #include "p2plab/run/processes.h"
 #include "run/executors.h"
 
@@ -25,95 +20,9 @@ namespace p2plab::cli {
 
 namespace {
 
-struct BenchArguments {
-  std::string executor = "cuda";
-  MachineArgument topology;
-  std::string collective = "all_reduce";
-  std::string algorithm = "auto";
-  std::vector<std::string> set;
-  std::string plan;
-  std::string profile;
-  std::string from = "32M";
-  std::string to = "32M";
-  std::string step;
-  std::string type = "float";
-  std::string op = "sum";
-  std::string file;
-  bool json = false;
-  int factor = 2;
-  int iterations = 20;
-  int warmup = 1;
-  int threads = 1;
-  int gpus = 1;
-  int processes = 0;
-  bool launched = false;
-  double gathering = 60;
-  int root = 0;
-  int check = 1;
-  int blocking = 0;
-  int graphs = 0;
-  int registration = 0;
-  bool staged = false;
-  LimitArguments limits;
-};
-
-Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
-  BenchOptions options{.algorithm = {a.algorithm},
-                       .factor = a.factor,
-                       .iterations = a.iterations,
-                       .warmup = a.warmup,
-                       .check = a.check != 0,
-                       .blocking = a.blocking != 0,
-                       .graphs = a.graphs};
-  auto kind = collective_kind(a.collective);
-  if (!kind) return std::move(kind).error();
-  options.collective = *kind;
-  if (auto known = known_algorithm(a.algorithm); !known) return std::move(known).error();
-  auto parameters = parameter_list(a.algorithm, a.set);
-  if (!parameters) return std::move(parameters).error();
-  options.algorithm.parameters = *std::move(parameters);
-  for (const auto& [text, size] : {std::pair{&a.from, &options.from}, {&a.to, &options.to}}) {
-    auto parsed = parse_bench_size(*text);
-    if (!parsed) return std::move(parsed).error();
-    *size = *parsed;
-  }
-  if (!a.step.empty()) {
-    auto step = parse_bench_size(a.step);
-    if (!step) return std::move(step).error();
-    options.step = *step;
-  }
-  auto types = parse_bench_types(a.type);
-  if (!types) return std::move(types).error();
-  options.types = *std::move(types);
-  auto ops = parse_bench_ops(a.op);
-  if (!ops) return std::move(ops).error();
-  options.ops = *std::move(ops);
-  if (a.root < 0 || a.root >= ranks) return Error{ErrorCode::invalid_input, fmt::format("root {} is out of range 0..{}", a.root, ranks - 1)};
-  options.root = Rank{a.root};
-  options.registration = static_cast<Registration>(a.registration);
-  options.staged = a.staged;
-  return options;
-}
-
-// The first `ranks` GPUs of the machine asked for, or of this one.
-Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& notes) {
-  std::vector<std::string> warnings;
-  auto topology = !a.topology.empty()    ? resolve_machine(a.topology, &warnings)
-                  : a.executor == "host" ? make_preset("full-mesh", {{"gpus", fmt::format("{}", ranks)}})
-                                         : detect_topology(&warnings);
-  if (!topology) return topology;
-  for (const auto& warning : warnings) notes << "warning: " << warning << '\n';
-  if (ranks > topology->ranks()) {
-    return Error{ErrorCode::invalid_input,
-                 fmt::format("{} ranks are asked for (-t times -g, or --processes), but {} has {} GPUs", ranks, topology->name(), topology->ranks())};
-  }
-  std::vector<Rank> first;
-  for (int r = 0; r < ranks; ++r) first.emplace_back(r);
-  return keep_gpus(*topology, first);
-}
-
 // What runs and reports in one process: all ranks, or, of several processes, rank 0's, which alone prints.
-Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, bool prints, Watch& watch) {
+Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, Session* job, Watch& watch) {
+  const bool prints = job == nullptr || job->rank() == 0;
   std::shared_ptr<const PlanFile> plan;
   std::shared_ptr<const ProgramFile> program;
   std::optional<Topology> of_file;
@@ -130,13 +39,16 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
     ranks = of_file->ranks();
   }
   std::ostream silent(nullptr);
-  auto topology = of_file ? Result<Topology>{*of_file} : machine_for(a, ranks, prints ? std::cerr : silent);
-  if (!topology) return std::move(topology).error();
+  const auto machine = of_file ? Result<BenchMachine>{BenchMachine{*of_file}} : machine_for(a, ranks, prints ? std::cerr : silent);
+  if (!machine) return machine.error();
+  const auto& topology = machine->topology;
   auto options = options_from(a, ranks);
   if (!options) return std::move(options).error();
+  if (auto alike = job != nullptr ? check_started_alike(*job, started_with(a, topology)) : Status{}; !alike) return alike;
+  options->more_ranks = machine->more_ranks;
   options->plan = plan;
   options->program = program;
-  auto profile = quiet_profile_from(a.profile, *topology);
+  auto profile = quiet_profile_from(a.profile, topology);
   if (!profile) return std::move(profile).error();
   if (auto able = prints ? try_out(a.file) : Status{}; !able) return able;
   bool begun = false;
@@ -146,7 +58,7 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   };
   const auto forms = a.executor != "cuda" ? PlanForms::model : a.staged ? PlanForms::gpu_staged : PlanForms::gpu;
   auto report =
-      bench(Evaluator(*topology, *profile, {.forms = forms}), executor, a.executor, *options, [&](const BenchReport& so_far, const BenchRow& row) {
+      bench(Evaluator(topology, *profile, {.forms = forms}), executor, a.executor, *options, [&](const BenchReport& so_far, const BenchRow& row) {
         if (!std::exchange(begun, true)) say(bench_header(so_far, *options));
         say(bench_line(row));
         // Whole after every row, so that whatever ends this program leaves the rows that were measured.
@@ -172,7 +84,7 @@ Status bench_in_one_process(const BenchArguments& a, Watch& watch) {
     error.notes.emplace_back("p2plab bench --executor host moves real data on CPU threads");
     return error;
   }
-  return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true, watch);
+  return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), nullptr, watch);
 }
 
 // Where the ranks agree that it cannot be, for one reason, this process does it alone.
@@ -183,7 +95,7 @@ Status bench_in_processes(const BenchArguments& a, Watch& watch) {
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
         !agreed)
       return agreed;
-    return bench_here(a, a.processes, *executor, session.rank() == 0, watch);
+    return bench_here(a, a.processes, *executor, &session, watch);
   });
   if (!outcomes) return std::move(outcomes).error();
   for (auto& outcome : *outcomes) {
@@ -197,13 +109,13 @@ Status bench_in_processes(const BenchArguments& a, Watch& watch) {
 
 // As one rank of a job that others started: rank 0 reports.
 Status bench_launched(const BenchArguments& a, Watch& watch) {
-  return as_launched_rank(Seconds{a.gathering}, [&](Session& session) {
+  return as_launched_rank("bench", Seconds{a.gathering}, [&](Session& session) {
     const auto executor = process_executor(a.executor, session);
     const auto able = executor->available();
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
         !agreed)
       return agreed;
-    return bench_here(a, session.ranks(), *executor, session.rank() == 0, watch);
+    return bench_here(a, session.ranks(), *executor, &session, watch);
   });
 }
 
@@ -216,6 +128,8 @@ Status run_bench(const BenchArguments& a, Watch& watch) {
   if (a.staged && a.executor != "cuda") {
     return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
+  if (const auto place = started_rank(); place && place->ranks > 1 && place->rank == 0 && !a.launched)
+    std::cerr << fmt::format("note: {} started {} processes, and each runs alone: --launched makes them one job\n", place->by, place->ranks);
   if (a.processes <= 0 && !a.launched) return bench_in_one_process(a, watch);
   if (a.executor == "nccl_symmetric") {
     return Error{ErrorCode::unsupported,

@@ -94,7 +94,7 @@ Status calibrate_launched(const CalibrateArguments& arguments, Watch& watch) {
   if (arguments.topology.empty())
     return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
   constexpr Seconds gathering{60};
-  return as_launched_rank(gathering, [&](Session& session) -> Status {
+  return as_launched_rank("calibrate", gathering, [&](Session& session) -> Status {
     if (session.rank() != 0) return follow(session);
     Leader leader(session);
     if (auto able = try_out(arguments.out); !able) return able;

@@ -249,7 +249,7 @@ Status tune_launched(const TuneArguments& arguments, Watch& watch) {
   if (arguments.topology.empty())
     return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
   constexpr Seconds gathering{60};
-  return as_launched_rank(gathering, [&](Session& session) -> Status {
+  return as_launched_rank("tune", gathering, [&](Session& session) -> Status {
     if (session.rank() != 0) {
       watch.stops_when_asked();
       return follow(session);

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "p2plab/experiment/version.h"
 #include "p2plab/run/rendezvous.h"
@@ -29,6 +30,11 @@ constexpr std::array launchers{Launcher{"torchrun", "RANK", "WORLD_SIZE"}, Launc
 
 Error bad(std::string message, std::string note) { return Error{ErrorCode::invalid_input, std::move(message), std::nullopt, {std::move(note)}}; }
 
+std::string of_environment(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  return value == nullptr ? std::string{} : value;
+}
+
 std::optional<int> whole(const std::string& text) {
   int value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -44,9 +50,17 @@ Result<std::string> address_by(const ReadVariable& variable) {
              "name a host of rank 0 that all reach, and a free port: mpirun -x P2PLAB_ADDRESS=node1:29500, or export P2PLAB_ADDRESS before srun");
 }
 
-}  // namespace
+// A batch script of Slurm has a rank's number, but is none.
+std::string half_of_a_pair(const ReadVariable& variable) {
+  for (const auto& launcher : launchers) {
+    const bool rank = !variable(launcher.rank).empty();
+    if (rank == !variable(launcher.ranks).empty()) continue;
+    return fmt::format(": {} is set, {} is not", rank ? launcher.rank : launcher.ranks, rank ? launcher.ranks : launcher.rank);
+  }
+  return {};
+}
 
-Result<LaunchedRank> launched_rank(const ReadVariable& variable) {
+Result<LaunchedRank> rank_by(const ReadVariable& variable) {
   for (const auto& launcher : launchers) {
     const auto rank = variable(launcher.rank);
     const auto ranks = variable(launcher.ranks);
@@ -55,22 +69,50 @@ Result<LaunchedRank> launched_rank(const ReadVariable& variable) {
     const auto all = whole(ranks);
     if (!own || !all || *own >= *all)
       return bad(fmt::format("{}={} and {}={} are no rank of a job", launcher.rank, rank, launcher.ranks, ranks), "ranks are 0 to n-1");
-    auto address = address_by(variable);
-    if (!address) return std::move(address).error();
-    return LaunchedRank{*own, *all, *std::move(address), launcher.name};
+    return LaunchedRank{*own, *all, {}, launcher.name};
   }
-  return bad("nothing says which rank this process is",
+  return bad("nothing says which rank this process is" + half_of_a_pair(variable),
              "start it by mpirun, srun or torchrun, or set RANK and WORLD_SIZE; --processes N starts N ranks on this machine");
 }
 
-Result<LaunchedRank> launched_rank() {
-  return launched_rank([](const std::string& name) {
-    const char* const value = std::getenv(name.c_str());
-    return std::string{value == nullptr ? "" : value};
-  });
+}  // namespace
+
+Result<LaunchedRank> launched_rank(const ReadVariable& variable) {
+  auto place = rank_by(variable);
+  if (!place) return place;
+  auto address = address_by(variable);
+  if (!address) return std::move(address).error();
+  place->address = *std::move(address);
+  return place;
 }
 
-Status as_launched_rank(Seconds gathering, const std::function<Status(Session&)>& body) {
+Result<LaunchedRank> launched_rank() { return launched_rank(of_environment); }
+
+std::optional<LaunchedRank> started_rank() {
+  auto place = rank_by(of_environment);
+  return place ? std::optional{*std::move(place)} : std::nullopt;
+}
+
+Status check_started_alike(Session& session, const StartedWith& mine) {
+  const auto texts = session.all_gather(nlohmann::json(mine).dump());
+  if (!texts) return texts.error();
+  const auto first = nlohmann::json::parse(texts->front(), nullptr, false);
+  for (std::size_t r = 1; r < texts->size(); ++r) {
+    if ((*texts)[r] == texts->front()) continue;
+    const auto other = nlohmann::json::parse((*texts)[r], nullptr, false);
+    const bool comparable = first.is_array() && other.is_array() && first.size() == other.size();
+    for (std::size_t i = 0; comparable && i < first.size(); ++i) {
+      if (first[i] == other[i]) continue;
+      return bad(fmt::format("rank {} was started with {} {}, rank 0 with {}", r, other[i][0].get<std::string>(), other[i][1].get<std::string>(),
+                             first[i][1].get<std::string>()),
+                 "all ranks of a job are started alike");
+    }
+    return bad(fmt::format("rank {} is of another version than rank 0", r), "all ranks of a job are started alike");
+  }
+  return {};
+}
+
+Status as_launched_rank(const std::string& command, Seconds gathering, const std::function<Status(Session&)>& body) {
   const auto place = launched_rank();
   if (!place) return place.error();
   const auto invitation = Invitation::at(place->address, secret_of_environment());
@@ -82,8 +124,11 @@ Status as_launched_rank(Seconds gathering, const std::function<Status(Session&)>
       join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = gathering, .timeout = longest_step, .several_machines = true});
   if (!session) return session.error();
   if (auto agreed = agree(**session, {.build = std::string{version()}, .digest = {}, .obstacle = {}}); !agreed) return agreed;
-  auto done = body(**session);
+  auto done = check_started_alike(**session, {{"command", command}});
+  if (done) done = body(**session);
   if (done) return (*session)->barrier();  // rank 0 serves the others as long as it lives
+  // Who waited for nothing because another rank was lost says so.
+  if (auto lost = (*session)->state(); !lost && done.error().code == ErrorCode::device_failure) done = std::move(lost);
   abandon(**session, done.error().message);
   constexpr auto until_all_heard = std::chrono::milliseconds(300);
   if (place->rank == 0) std::this_thread::sleep_for(until_all_heard);

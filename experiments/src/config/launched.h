@@ -3,7 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "p2plab/base/result.h"
 #include "p2plab/run/processes.h"
@@ -26,9 +29,16 @@ using ReadVariable = std::function<std::string(const std::string& name)>;
 Result<LaunchedRank> launched_rank(const ReadVariable& variable);
 /// By this process's environment.
 Result<LaunchedRank> launched_rank();
+/// The same without an address, of a process that may have been started alone: then none.
+std::optional<LaunchedRank> started_rank();
 
-/// As that rank: meets the others, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with its error. `gathering`: how
-/// long to wait for ranks that start late.
-Status as_launched_rank(Seconds gathering, const std::function<Status(Session&)>& body);
+/// As that rank: meets the others, who run the same `command`, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with
+/// its error. `gathering`: how long to wait for ranks that start late.
+Status as_launched_rank(const std::string& command, Seconds gathering, const std::function<Status(Session&)>& body);
+
+/// What a rank was started with, by name, in one order on all ranks.
+using StartedWith = std::vector<std::pair<std::string, std::string>>;
+/// All ranks call it together. Errors: invalid_input, on all ranks the same, with the first rank that was started with something else than rank 0.
+Status check_started_alike(Session& session, const StartedWith& mine);
 
 }  // namespace p2plab

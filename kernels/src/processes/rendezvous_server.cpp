@@ -256,7 +256,7 @@ std::string RendezvousServer::place(Member member, const Message& hello) {
   else if (hello.rank < 0 || rank >= members_.size())
     why = fmt::format("rank {} came to a job of {}", hello.rank, job_of(ranks_));
   else if (members_[rank])
-    why = fmt::format("rank {} came twice: as process {} and as process {}", hello.rank, members_[rank]->process, member.process);
+    why = fmt::format("rank {} came twice: as process {} and as process {}; one job meets at an address at a time", hello.rank, members_[rank]->process, member.process);
   if (why.empty())
     members_[rank] = std::move(member);
   else

@@ -75,7 +75,8 @@ Result<Measurement> HostStages::run(const Job& job, const RunOptions& options) {
   if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
   const auto limit = wait_limit();
   const auto cut = cut_of(job);
-  const Offer mine{.build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, cut, session_, limit)};
+  const auto servers = cut ? fmt::format("{}", fmt::join(cut->servers.of, " ")) : std::string{};
+  const Offer mine{.build = processes::build(), .digest = processes::digest(*job.program, options) + servers, .obstacle = obstacle(job, cut, session_, limit)};
   if (auto agreed = agree(session_, mine); !agreed) return std::move(agreed).error();
   if (auto joined = join(cut->servers, *limit); !joined) return std::move(joined).error();
   if (auto connected = connect(*cut); !connected) return reason(std::move(connected).error());

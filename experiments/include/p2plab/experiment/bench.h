@@ -38,6 +38,7 @@ struct BenchOptions {
   int graphs = 0;         // iterations are captured once and replayed so many times; 0: no graph
   Registration registration = Registration::none;
   bool staged = false;  // cuda: buffers that the other ranks never see
+  std::string more_ranks = {};  // how more ranks would run, which the header says; empty: all do
 };
 
 /// One way of placing the buffers: a time and the wrong elements, or why there is none.

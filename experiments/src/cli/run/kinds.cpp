@@ -56,7 +56,7 @@ Status run_groups_config(std::string_view text, const RunArguments& arguments, P
 // Rank 0 leads and reports; the others run what it runs.
 Status run_launched(const RunArguments& arguments, Watch& watch) {
   constexpr Seconds gathering{60};
-  return as_launched_rank(gathering, [&](Session& session) -> Status {
+  return as_launched_rank("run", gathering, [&](Session& session) -> Status {
     watch.stops_when_asked();
     if (session.rank() != 0) return follow(session);
     Leader leader(session);

@@ -99,7 +99,7 @@ Status run_config(RunArguments arguments, Watch& watch) {
   if (arguments.launched) return run_launched(arguments, watch);
   if (arguments.out.empty() && sharing_by_environment().shared)
     return Error{
-        ErrorCode::invalid_input, "several processes run this config", std::nullopt, {"--out DIR names the folder in which they share its cells"}};
+        ErrorCode::invalid_input, "several processes run this config", std::nullopt, {"--out DIR names the folder in which they share its cells; --launched makes them ranks of one job"}};
   const auto progress = progress_for(arguments);
   auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
   if (!text) return std::move(text).error();

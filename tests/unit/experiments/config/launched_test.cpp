@@ -41,6 +41,9 @@ TEST(LaunchedRank, WhatIsMissingOrWrongIsNamed) {
   const auto nobody = of({});
   ASSERT_FALSE(nobody);
   EXPECT_EQ(nobody.error().message, "nothing says which rank this process is");
+  const auto batch = of({{"SLURM_PROCID", "0"}, {"P2PLAB_ADDRESS", "a:1"}});
+  ASSERT_FALSE(batch);
+  EXPECT_EQ(batch.error().message, "nothing says which rank this process is: SLURM_PROCID is set, SLURM_STEP_NUM_TASKS is not");
   const auto nowhere = of({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "b"}});
   ASSERT_FALSE(nowhere);
   EXPECT_NE(nowhere.error().message.find("neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT"), std::string::npos);
