@@ -37,6 +37,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"plan hgx-h200 all_reduce",
                             "error: unexpected argument 'all_reduce'\nnote: a collective is named by --collective all_reduce\n"},
                     Mistake{"plan hgx-h200 extra", "error: unexpected argument 'extra'\nnote: see 'p2plab plan --help'\n"},
+                    Mistake{"plan hgx-h200 --ranks 0-", "error: expected ranks such as 0,1,4 or 0-7, got '0-'\n"},
+                    Mistake{"plan hgx-h200 --ranks 5-3", "error: expected ranks such as 0,1,4 or 0-7, got '5-3'\n"},
                     Mistake{"plan hgx-h200 --size", "error: --size needs a value: "},
                     Mistake{"plan hgx-h200 --json=3", "error: --json takes no value\n"},
                     Mistake{"tune hgx-h200 --gpu=2", "error: --gpu takes no value\n"},
@@ -44,6 +46,15 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"run", "note: Example: p2plab run configs/8gpu_nvlink.yaml"},
                     Mistake{"plan hgx-h200 --alg ring", "error: unknown option '--alg'\nnote: did you mean '--algorithm'?\n"},
                     Mistake{"plann", "note: did you mean 'plan'?\n"}, Mistake{"plan hgx-h200 --out ''", "error: --out: the value is empty\n"}));
+
+TEST(RankLists, HaveStretchesOfRanks) {
+  const auto planned = [](const std::string& ranks) { return p2plab("plan hgx-h200 --algorithm ring --ranks " + ranks).out; };
+  const auto until = [](const std::string& text) { return text.substr(0, text.find("planned in")); };
+  EXPECT_EQ(until(planned("0-3,6")), until(planned("0,1,2,3,6")));
+  EXPECT_NE(planned("0-3,6").find("among 5 ranks"), std::string::npos);
+  EXPECT_EQ(p2plab("plan hgx-h200 --ranks 0-3,2").err, "error: rank 2 is given twice\n");
+  EXPECT_EQ(p2plab("plan hgx-h200 --ranks 0-8").err, "error: rank 8 is out of range 0..7\n");
+}
 
 }  // namespace
 

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <charconv>
 #include <iostream>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -20,23 +24,43 @@
 
 namespace p2plab::cli {
 
+namespace {
+
+// "7" or "0-499", both ends included.
+std::optional<std::pair<int, int>> stretch_of(std::string_view word) {
+  const auto number = [](std::string_view text) {
+    int value = -1;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return fault == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+  };
+  if (const auto single = number(word)) return std::pair{*single, *single};
+  const auto dash = word.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto first = number(word.substr(0, dash));
+  const auto last = number(word.substr(dash + 1));
+  return first && last && *first <= *last ? std::optional(std::pair{*first, *last}) : std::nullopt;
+}
+
+}  // namespace
+
 Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
   std::vector<Rank> list;
   if (text.empty()) {
     for (int r = 0; r < ranks; ++r) list.emplace_back(r);
     return list;
   }
+  std::vector<bool> given(static_cast<std::size_t>(ranks));
   for (std::size_t at = 0; at <= text.size();) {
     const auto comma = std::min(text.find(',', at), text.size());
-    int rank = -1;
-    const auto [end, fault] = std::from_chars(text.data() + at, text.data() + comma, rank);
     const auto word = text.substr(at, comma - at);
-    if (fault != std::errc{} || end != text.data() + comma) {
-      return Error{ErrorCode::usage, fmt::format("expected ranks such as 0,1,4, got '{}'", word)};
+    const auto stretch = stretch_of(word);
+    if (!stretch) return Error{ErrorCode::usage, fmt::format("expected ranks such as 0,1,4 or 0-7, got '{}'", word)};
+    for (auto rank = stretch->first; rank <= stretch->second; ++rank) {
+      if (rank < 0 || rank >= ranks) return Error{ErrorCode::invalid_input, fmt::format("rank {} is out of range 0..{}", rank, ranks - 1)};
+      if (given[static_cast<std::size_t>(rank)]) return Error{ErrorCode::invalid_input, fmt::format("rank {} is given twice", rank)};
+      given[static_cast<std::size_t>(rank)] = true;
+      list.emplace_back(rank);
     }
-    if (rank < 0 || rank >= ranks) return Error{ErrorCode::invalid_input, fmt::format("rank {} is out of range 0..{}", rank, ranks - 1)};
-    if (std::ranges::find(list, Rank{rank}) != list.end()) return Error{ErrorCode::invalid_input, fmt::format("rank {} is given twice", rank)};
-    list.emplace_back(rank);
     at = comma + 1;
   }
   return list;
@@ -45,7 +69,7 @@ Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
 void add_group_options(CLI::App& app, GroupArguments& arguments) {
   app.add_option("--collective", arguments.collective, "what to do")->capture_default_str()->type_name("C");
   app.add_option("--root", arguments.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app.add_option("--ranks", arguments.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  app.add_option("--ranks", arguments.ranks, "the ranks that take part, as in 0,1,4 or 0-7 (default: all)")->type_name("LIST");
   app.add_flag("--relays", arguments.relays, "GPUs that take no part may pass data on; the report names them");
 }
 
