@@ -15,6 +15,7 @@ namespace {
 constexpr double tiny = 1e-9;
 constexpr int greedy_searches = 120;         // for cycles, over all greedy packings
 constexpr int most_greedy_hops = 2'000'000;  // priced in all these searches: some seconds
+constexpr int many_points = 128;             // beyond, cycles for the linear program are limited so, too: each takes as long as its gain is small
 constexpr std::size_t few_cycles = 4;
 constexpr std::size_t dive_choices = 16;  // cycles tried at each step of a dive
 
@@ -25,7 +26,11 @@ double total(const std::vector<PackedCycle>& packed) {
 class CyclePacker {
  public:
   CyclePacker(const RingProblem& problem, const std::vector<int>& first)
-      : problem_(problem), n_(problem.distances.points()), unit_(std::ranges::max(problem.capacities)) {
+      : problem_(problem),
+        n_(problem.distances.points()),
+        unit_(std::ranges::max(problem.capacities)),
+        searches_(std::clamp(most_greedy_hops / (n_ * n_), 1, greedy_searches)),
+        searches_left_(n_ > many_points ? searches_ : std::numeric_limits<int>::max()) {
     cycles_.push_back(first);
     cycles_.insert(cycles_.end(), problem.offers.begin(), problem.offers.end());
     for (const auto& cycle : cycles_) columns_.push_back(column_of(cycle, static_cast<int>(columns_.size())));
@@ -49,8 +54,7 @@ class CyclePacker {
     };
     if (n_ <= exact_points && optimum.size() > 1) consider(dive(optimum, most));
     if (problem_.offers.size() > 1) consider(filled(known, most));
-    const int searches = std::clamp(most_greedy_hops / (n_ * n_), 1, greedy_searches);
-    int left = problem_.guess && (problem_.offers.size() < 2 || total(packed) < enough) ? searches : 0;
+    int left = problem_.guess && (problem_.offers.size() < 2 || total(packed) < enough) ? searches_ : 0;
     for (std::uint64_t seed = 0; left > 0 && !cannot_improve(packed); ++seed) {
       auto tried = greedy(seed, most);
       left -= static_cast<int>(tried.size()) + 1;
@@ -151,6 +155,7 @@ class CyclePacker {
       best = &column;
     }
     if (best != nullptr) return *best;
+    if (searches_left_-- <= 0) return std::nullopt;
     auto found = cheapest_cycle(costs(prices, capacities));
     if (!found) return std::nullopt;
     return remember(*std::move(found));
@@ -226,6 +231,8 @@ class CyclePacker {
   const RingProblem& problem_;
   int n_;
   double unit_;
+  int searches_;       // for cycles by random preferences
+  int searches_left_;  // by prices
   double longest_ = 1;
   double bound_ = 0;  // no packing carries more
   std::vector<std::vector<int>> cycles_;
