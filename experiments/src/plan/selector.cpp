@@ -13,6 +13,7 @@
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/schedule/layout.h"
+#include "p2plab/simulator/collective_floor.h"
 #include "p2plab/simulator/slices_floor.h"
 #include "plan/best_tuning.h"
 #include "plan/collective_bound.h"
@@ -28,10 +29,12 @@ constexpr double tiny_chunk = 4096;             // bytes: what each chunk's end 
 constexpr double rounded_to = 16;               // bytes
 constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
 constexpr std::size_t many_members = 64;
-constexpr std::size_t many_steps = 1 << 16;    // from here on it is worth asking whether a plan was weighed before
-constexpr std::size_t most_steps = 8'000'000;  // of a plan in large groups: its program takes gigabytes
-constexpr double near_enough = 2.5;            // times the bound: from there on plans too long to be tuned are not looked at
-constexpr double worth_a_plan = 0.005;         // of large groups: what the best so far must still be above the bound
+constexpr std::size_t many_steps = 1 << 16;     // from here on it is worth asking whether a plan was weighed before
+constexpr std::size_t most_steps = 8'000'000;   // of a plan in large groups: its program takes gigabytes
+constexpr double near_enough = 2.5;             // times the bound: from there on plans too long to be tuned are not looked at
+constexpr std::size_t long_unfolded = 1 << 17;  // steps: lowering and simulating them takes seconds
+constexpr double near_the_floor = 1.25;         // from there on such plans are not looked at
+constexpr double worth_a_plan = 0.005;          // of large groups: what the best so far must still be above the bound
 
 Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const PlanningOptions& options) {
   if (parameters.at("time_limit") == "none") return options.time_limit;
@@ -88,6 +91,7 @@ struct Selector::Asked : PlanCandidate {
   Seconds least{0};       // its plans take no less, in a row
   Seconds in_a_row{0};    // nor does any plan
   Seconds anyone{0};      // one call of any plan does not
+  Seconds floor{0};       // nor by the profile
   bool is_short = false;  // its plans are
 };
 
@@ -155,7 +159,9 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
     asked.is_short = PlanBook::is_short(*asked.planner, asked.parameters, collective);
   }
   const auto least = bound(evaluator_.topology(), collective);
+  const auto floors = least ? collective_floors(evaluator_.topology(), collective, *least, payload, evaluator_.profile()) : std::vector<KindFloor>{};
   for (auto& asked : all) {
+    if (const auto* floor = least_floor(floors)) asked.floor = floor->time;
     if (!least) continue;
     asked.anyone = lower_bound(*least, payload);
     asked.in_a_row = least_in_a_row(*least, collective, evaluator_.topology().ranks(), payload);
@@ -208,9 +214,12 @@ std::size_t Selector::most_steps_beside(const Weighed& weighed, Seconds anyone) 
 }
 
 // Several variants of a planner come to the same plan.
-bool Selector::is_new(const Plan& plan, std::size_t steps, Weighed& weighed, Seconds anyone) {
-  if (!weighed.found.empty() && steps > most_steps_beside(weighed, anyone)) return false;
-  return steps < many_steps || plan.schedule.folding().folded() || weighed.plans.insert(digest_of(plan)).second;
+bool Selector::is_new(const Plan& plan, std::size_t steps, Weighed& weighed, const Asked& asked) {
+  if (!weighed.found.empty() && steps > most_steps_beside(weighed, asked.anyone)) return false;
+  const bool folded = plan.schedule.folding().folded();
+  const auto best = std::ranges::min_element(weighed.found, {}, &Candidate::time);
+  if (!folded && steps > long_unfolded && best != weighed.found.end() && best->time() <= near_the_floor * asked.floor) return false;
+  return steps < many_steps || folded || weighed.plans.insert(digest_of(plan)).second;
 }
 
 // What is too large for a search runs as its planner suggests: where that is by slices, the chain of its steps says how late it is at best.
@@ -245,8 +254,7 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, W
     if (!proved) return proved.error();
     steps = (*proved)->steps();
   }
-  if (large && (!is_new(planned, steps, weighed, asked.anyone) || late_by_slices(planned, steps, hopeless, payload)))
-    return std::optional<Candidate>{};
+  if (large && (!is_new(planned, steps, weighed, asked) || late_by_slices(planned, steps, hopeless, payload))) return std::optional<Candidate>{};
   weighed.steps += steps;
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();

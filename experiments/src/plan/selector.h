@@ -13,8 +13,9 @@ std::vector<ParameterInfo> selector_parameters();
 /// Chooses among plans of the book. Optimal among its candidates as far as the prediction is; NCCL's tuner and vLLM's size tables choose among fewer,
 /// by constants fitted on other machines. Candidates whose busiest link alone needs longer than the best so far are left out unpredicted,
 /// and those that by a bound can be neither the best nor the runner-up (of large groups: not the best): unplanned, where their planner knows the
-/// bound. Of large groups nothing more is planned, either, once the best is within 0.5 % of the collective's bound, and plans
-/// of more than 8 million steps are left out.
+/// bound. Of large groups nothing more is planned, either, once the best is within 0.5 % of the collective's bound, plans
+/// of more than 8 million steps are left out, and those of more than 131,072 that are not folded, once the best is within 25 % of what none takes
+/// less than by the profile.
 class Selector {
  public:
   Selector(const Evaluator& evaluator, PlanBook& book, const Registry<Planner>& planners) : evaluator_(evaluator), book_(book), planners_(planners) {}
@@ -32,7 +33,7 @@ class Selector {
   Result<std::optional<Candidate>> weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
                                          const PlanCall& call) const;
   static std::size_t most_steps_beside(const Weighed& weighed, Seconds anyone);
-  static bool is_new(const Plan& plan, std::size_t steps, Weighed& weighed, Seconds anyone);
+  static bool is_new(const Plan& plan, std::size_t steps, Weighed& weighed, const Asked& asked);
   static Seconds hopeless_from(const std::vector<Candidate>& found, std::size_t members);
   static void keep(std::vector<Candidate>& found, Candidate candidate);
   static Evaluation choose(std::vector<Candidate> found);
