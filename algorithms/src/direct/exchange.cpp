@@ -13,18 +13,26 @@ struct Hop {
   Rank to;
 };
 
-// The way of a block. At each level to the part that is placed like the receiver's; once in the receiver's island, straight to it.
+// The way of a block. At each level to the part that is placed like the receiver's; once in the receiver's island, straight to it, or through who is
+// in charge there.
 std::vector<Hop> way(const Hierarchy& hierarchy, Rank from, Rank to) {
   std::vector<Hop> hops;
-  const auto& digits = hierarchy.digits_of(to);
-  for (int level = 0; level < hierarchy.levels() && from != to; ++level) {
-    const auto island = hierarchy.island_of(level, from);
-    const auto& parts = hierarchy.islands(level)[island];
-    const bool arrives = hierarchy.island_of(level, to) == island;
-    const auto next = arrives ? to : hierarchy.stands_for(level, parts[digits[static_cast<std::size_t>(level)] % parts.size()], digits);
+  const auto go = [&](int level, Rank next) {
     if (next != from) hops.push_back({level, from, next});
     from = next;
+  };
+  const auto sender = hierarchy.digits_of(from);
+  const auto& digits = hierarchy.digits_of(to);
+  int level = 0;
+  for (; level < hierarchy.levels() && from != to; ++level) {
+    const auto island = hierarchy.island_of(level, from);
+    if (hierarchy.island_of(level, to) != island) {
+      go(level, hierarchy.stands_for(level, hierarchy.islands(level)[island][hierarchy.in_charge(level, island, digits)], digits));
+      continue;
+    }
+    go(level, level == 1 && hierarchy.minds_ways_out() ? hierarchy.stands_for(1, hierarchy.island_of(0, to), {digits[0], sender[1]}) : to);
   }
+  if (from != to) go(level, to);
   return hops;
 }
 

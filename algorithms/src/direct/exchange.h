@@ -5,7 +5,7 @@
 #pragma once
 
 #include "common/data_flow.h"
-#include "direct/hierarchy.h"
+#include "islands/hierarchy.h"
 
 namespace p2plab {
 

@@ -18,10 +18,10 @@
 #include "common/data_flow.h"
 #include "common/estimate.h"
 #include "direct/exchange.h"
-#include "direct/hierarchy.h"
-#include "direct/island_moves.h"
-#include "direct/island_reads.h"
-#include "direct/rotated_islands.h"
+#include "islands/hierarchy.h"
+#include "islands/island_moves.h"
+#include "islands/island_reads.h"
+#include "islands/rotated_islands.h"
 
 namespace p2plab {
 
@@ -35,7 +35,9 @@ class Hierarchical final : public Planner {
   bool is_short(const Collective& collective, const Parameters& parameters) const override {
     using enum CollectiveKind;
     constexpr std::size_t very_many = 2048;
+    constexpr std::size_t many = 1024;  // up to here the pairs of members and islands are no more than trees' steps
     const auto kind = collective.kind;
+    if (parameters.at("inside") == "read") return collective.members.size() <= many;
     const bool small_blocks = collective.members.size() > very_many && (kind == all_gather || kind == reduce_scatter);
     return parameters.at("across") == "tree" && (kind == all_reduce || kind == broadcast || kind == reduce || small_blocks);
   }
@@ -55,7 +57,8 @@ class Hierarchical final : public Planner {
       return unsupported("hierarchical", collective.kind, "each block goes to one receiver only, so islands save nothing",
                          "use pairwise, or tree for gather and scatter");
     }
-    const Hierarchy hierarchy(collective, find_islands(topology));
+    Hierarchy hierarchy(collective, find_islands(topology));
+    hierarchy.mind_ways_out(topology);
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
@@ -69,7 +72,8 @@ class Hierarchical final : public Planner {
     }
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
     const bool by_pairs = !rotated(variants->front(), hierarchy, collective, topology, context) &&
-                          (collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree"));
+                          (collective.kind == reduce_scatter ||
+                           (collective.kind == all_reduce && parameters->at("across") != "tree" && !variants->front().reads_inside));
     if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
     std::optional<Error> fault;
@@ -183,15 +187,18 @@ class Hierarchical final : public Planner {
                                        const RotatedIslands* rotations) {
     const auto across = variant.across;
     const auto outermost = static_cast<std::size_t>(hierarchy.levels() - 1);
+    const auto reducers = hierarchy.reducers();
     std::vector<std::size_t> digits(outermost + 1);
     const auto choices = [&](std::size_t level) {
-      return across == Across::tree && level == outermost ? std::size_t{2} : hierarchy.width(static_cast<int>(level));
+      if (level == outermost) return across == Across::tree ? std::size_t{2} : reducers.size();
+      return hierarchy.width(static_cast<int>(level));
     };
     std::vector<Chunk> listed;
     std::vector<InCharge> read;
     for (bool more = true; more;) {
       auto in_charge = digits;
       const auto tree = across == Across::tree ? std::exchange(in_charge[outermost], 0) : 0;
+      in_charge[outermost] = reducers[in_charge[outermost]];
       if (rotations == nullptr || in_charge[rotations->level()] == 0) {
         // What is read is handed out by as many lanes as there are islands.
         listed.push_back({0, 1, static_cast<std::int32_t>(variant.reads_inside ? in_charge[outermost] : tree)});
@@ -226,8 +233,15 @@ class Hierarchical final : public Planner {
       const auto& digits = hierarchy.digits_of(collective.members[b]);
       if (rotations != nullptr && digits[rotations->level()] > 0) continue;
       listed.push_back(collective.members[b]);
-      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
-      collective.kind == CollectiveKind::reduce_scatter ? moves.reduce(chunk, digits) : moves.hand_out(chunk, digits);
+      for (const auto& way : hierarchy.ways_of(collective.members[b])) {
+        const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+        const auto in_charge = hierarchy.stands_for(hierarchy.levels(), 0, way);
+        const bool up = collective.kind == CollectiveKind::reduce_scatter;
+        const bool own = in_charge == collective.members[b];
+        if (!up && !own) moves.first(chunk, collective.members[b], in_charge);
+        up ? moves.reduce(chunk, way) : moves.hand_out(chunk, way);
+        if (up && !own) moves.last(chunk, in_charge, collective.members[b]);
+      }
     }
     std::vector<Chunk> others;
     if (rotations == nullptr) return others;

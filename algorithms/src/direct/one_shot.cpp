@@ -8,7 +8,7 @@
 #include "common/alike.h"
 #include "common/data_flow.h"
 #include "common/estimate.h"
-#include "direct/rotated_islands.h"
+#include "islands/rotated_islands.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 

@@ -7,7 +7,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
-#include "direct/rotated_islands.h"
+#include "islands/rotated_islands.h"
 
 namespace p2plab {
 

@@ -8,7 +8,7 @@
 
 #include "common/data_flow.h"
 #include "common/estimate.h"
-#include "direct/rotated_islands.h"
+#include "islands/rotated_islands.h"
 
 namespace p2plab {
 

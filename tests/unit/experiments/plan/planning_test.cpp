@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "p2plab/machine/mask.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/plan/candidates.h"
@@ -65,6 +66,29 @@ TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
       EXPECT_GE(plan->prediction.time, chosen->prediction.time) << algorithm.name;
     }
   }
+}
+
+// 72 GPUs, one of which has lost its NIC: its server's others carry its shard, and eight servers reduce, (1 + 7/8) payloads instead of (1 + 7/9).
+TEST(Auto, PlansNearlyTheWholeMachinesTimeWhereOneNicIsLost) {
+  const auto whole = test::servers(9, 8);
+  const auto broken = apply_mask(whole, {.links = {{.from = "gpu3", .to = "nic3"}}});
+  ASSERT_TRUE(broken) << describe(broken.error());
+  const auto known = builtin_planners();
+  Registry<Planner> planners;
+  planners.add(*known.find("hierarchical"));
+  planners.add(*known.find("ring"));
+  const auto collective = make_collective(CollectiveKind::all_reduce, whole.ranks());
+  const auto time_on = [&](const Topology& topology) {
+    const Evaluator evaluator(topology);
+    PlanBook book(evaluator);
+    const PlanningOptions options;
+    const auto chosen = Selector(evaluator, book, planners).select({}, collective, elements(1 << 20), PlanCall(options));
+    EXPECT_TRUE(chosen && chosen->plan().planner == "hierarchical");
+    return chosen ? chosen->prediction.time.count() : 0;
+  };
+  const auto slower = time_on(*broken) / time_on(whole);
+  EXPECT_GT(slower, 1);
+  EXPECT_LT(slower, 1.08);
 }
 
 TEST(Auto, TakesFewRoundsForSmallAndFewBytesForLargePayloads) {

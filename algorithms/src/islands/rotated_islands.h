@@ -8,7 +8,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
-#include "direct/hierarchy.h"
+#include "islands/hierarchy.h"
 
 namespace p2plab {
 

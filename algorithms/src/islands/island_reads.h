@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/data_flow.h"
-#include "direct/hierarchy.h"
+#include "islands/hierarchy.h"
 
 namespace p2plab {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "common/data_flow.h"
-#include "direct/hierarchy.h"
-#include "direct/placed_tree.h"
+#include "islands/hierarchy.h"
+#include "islands/placed_tree.h"
 
 namespace p2plab {
 
@@ -43,7 +43,7 @@ class IslandMoves {
   bool tree(int level) const { return level == hierarchy_.levels() - 1 && variant_.across == Across::tree; }
   int rounds_one_way() const;
   int rounds(int level) const;
-  void along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase);
+  void along(ChunkId chunk, int level, std::size_t number, const std::vector<std::size_t>& digits, Phase phase);
 
   const Hierarchy& hierarchy_;
   IslandVariant variant_;

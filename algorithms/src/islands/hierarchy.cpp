@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "direct/hierarchy.h"
+#include "islands/hierarchy.h"
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 namespace p2plab {
 
@@ -14,16 +15,36 @@ Hierarchy::Hierarchy(const Collective& collective, const std::vector<IslandLevel
   std::vector<std::size_t> part_of(members_.size());  // of each member, in the level above
   std::iota(part_of.begin(), part_of.end(), std::size_t{0});
   std::size_t parts = part_of.size();
-  for (const auto& level : levels) {
-    auto island_of = islands_of_members(level);
+  std::vector<std::vector<std::size_t>> islands_of;  // by level
+  for (const auto& level : levels) islands_of.push_back(islands_of_members(level));
+  for (std::size_t level = 0; level < islands_of.size(); ++level) {
+    auto& island_of = islands_of[level];
     const auto islands = 1 + *std::ranges::max_element(island_of);
     if (islands == parts || islands == 1) continue;
+    if (level + 1 < islands_of.size() && !parts_most(island_of, islands_of[level + 1])) continue;
     add_level(part_of, island_of);
     part_of = std::move(island_of);
     parts = islands;
   }
   add_level(part_of, std::vector<std::size_t>(part_of.size(), 0));
   find_digits();
+}
+
+void Hierarchy::mind_ways_out(const Topology& topology) {
+  if (levels() != 2) return;
+  std::vector<std::vector<Rank>> islands;
+  for (const auto part : parts_[1].front()) {
+    islands.emplace_back();
+    for (const auto member : parts_[0][part]) islands.back().push_back(members_[member]);
+  }
+  if (auto ways = find_ways_out(topology, islands); ways.uneven()) ways_ = std::move(ways);
+}
+
+std::vector<std::size_t> Hierarchy::reducers() const {
+  if (ways_) return ways_->reducers;
+  std::vector<std::size_t> all(width(levels() - 1));
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return all;
 }
 
 std::size_t Hierarchy::width(int level) const {
@@ -33,17 +54,35 @@ std::size_t Hierarchy::width(int level) const {
 }
 
 bool Hierarchy::even() const {
-  return std::ranges::all_of(parts_, [](const auto& level) {
+  return !ways_ && std::ranges::all_of(parts_, [](const auto& level) {
     return std::ranges::all_of(level, [&](const auto& island) { return island.size() == level.front().size(); });
   });
 }
 
 Rank Hierarchy::stands_for(int level, std::size_t part, const std::vector<std::size_t>& digits) const {
   for (; level > 0; --level) {
-    const auto& island = islands(level - 1)[part];
-    part = island[digits[static_cast<std::size_t>(level - 1)] % island.size()];
+    part = islands(level - 1)[part][in_charge(level - 1, part, digits)];
   }
   return members_[part];
+}
+
+std::size_t Hierarchy::in_charge(int level, std::size_t island, const std::vector<std::size_t>& digits) const {
+  if (ways_ && level == 0 && !ways_->in_charge[island].empty()) return ways_->in_charge[island][digits[0] * parts_[1].front().size() + digits[1]];
+  return digits[static_cast<std::size_t>(level)] % islands(level)[island].size();
+}
+
+std::vector<std::vector<std::size_t>> Hierarchy::ways_of(Rank rank) const {
+  std::vector<std::vector<std::size_t>> ways{digits_of(rank)};
+  const auto island = island_of(0, rank);
+  if (!ways_ || ways_->in_charge[island].empty()) return ways;
+  const auto turns = parts_[1].front().size();
+  const auto begin = ways_->in_charge[island].begin() + static_cast<std::ptrdiff_t>(ways.front()[0] * turns);
+  std::set<std::size_t> places(begin, begin + static_cast<std::ptrdiff_t>(turns));
+  if (places.size() == 1 && *places.begin() == ways.front()[0]) return ways;
+  const auto own = ways.front();
+  ways.clear();
+  for (const auto place : places) ways.push_back({place, own[1]});
+  return ways;
 }
 
 // Islands by first member, without those that have none.
@@ -68,6 +107,12 @@ std::vector<std::size_t> Hierarchy::islands_of_members(const IslandLevel& level)
     found.push_back(number);
   }
   return found;
+}
+
+bool Hierarchy::parts_most(const std::vector<std::size_t>& island_of, const std::vector<std::size_t>& above) {
+  std::vector<std::set<std::size_t>> parts(1 + *std::ranges::max_element(above));
+  for (std::size_t i = 0; i < above.size(); ++i) parts[above[i]].insert(island_of[i]);
+  return 2 * std::ranges::count_if(parts, [](const auto& island) { return island.size() > 1; }) >= std::ssize(parts);
 }
 
 void Hierarchy::add_level(const std::vector<std::size_t>& part_of, const std::vector<std::size_t>& island_of) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "direct/island_moves.h"
+#include "islands/island_moves.h"
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ IslandMoves::IslandMoves(const Hierarchy& hierarchy, IslandVariant variant) : hi
 void IslandMoves::reduce(ChunkId chunk, const std::vector<std::size_t>& digits) {
   int round = 1;
   for (int level = 0; level < hierarchy_.levels(); ++level) {
-    for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, true});
+    for (std::size_t island = 0; island < hierarchy_.islands(level).size(); ++island) along(chunk, level, island, digits, {round, true});
     round += rounds(level);
   }
 }
@@ -21,7 +21,7 @@ void IslandMoves::reduce(ChunkId chunk, const std::vector<std::size_t>& digits) 
 void IslandMoves::hand_out(ChunkId chunk, const std::vector<std::size_t>& digits) {
   int round = 1 + rounds_one_way();
   for (int level = hierarchy_.levels() - 1; level >= 0; --level) {
-    for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, false});
+    for (std::size_t island = 0; island < hierarchy_.islands(level).size(); ++island) along(chunk, level, island, digits, {round, false});
     round += rounds(level);
   }
 }
@@ -37,9 +37,10 @@ int IslandMoves::rounds(int level) const {
   return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1;
 }
 
-void IslandMoves::along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase) {
+void IslandMoves::along(ChunkId chunk, int level, std::size_t number, const std::vector<std::size_t>& digits, Phase phase) {
+  const auto& island = hierarchy_.islands(level)[number];
   const auto n = island.size();
-  const auto chosen = digits[static_cast<std::size_t>(level)] % n;
+  const auto chosen = hierarchy_.in_charge(level, number, digits);
   const auto at = [&](std::size_t place) { return hierarchy_.stands_for(level, island[place % n], digits); };
   for (std::size_t k = 1; k < n; ++k) {
     if (tree(level)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "direct/placed_tree.h"
+#include "islands/placed_tree.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "direct/rotated_islands.h"
+#include "islands/rotated_islands.h"
 
 namespace p2plab {
 

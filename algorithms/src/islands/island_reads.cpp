@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "direct/island_reads.h"
+#include "islands/island_reads.h"
 
 #include <algorithm>
 #include <array>
