@@ -136,7 +136,7 @@ Result<std::vector<Call>> read_prepare(const std::string& text) {
     all.insert(all.end(), calls->begin(), calls->end());
   }
   std::ranges::sort(all);
-  all.erase(std::ranges::unique(all).begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   constexpr std::size_t most = 256;
   if (all.size() > most) return Error{ErrorCode::invalid_input, fmt::format("{} programs are to be prepared; at most {} can be", all.size(), most)};
   return all;
