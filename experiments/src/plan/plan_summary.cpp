@@ -123,6 +123,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
     return time ? std::optional{microseconds(*time)} : std::nullopt;
   });
   auto floors = floors_of(evaluator, least, evaluation);
+  const auto alone = alone_below(least.time(evaluation.program.payload), floors, evaluator, evaluation);
   const auto prediction = range.on.empty()
                               ? Result{Prediction{}}
                               : in_either_form(evaluator, evaluation, [&](const Program& program) { return evaluator.predict(program); });
@@ -142,7 +143,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .interval = prediction ? prediction->interval : std::nullopt,
                      .rests_on = std::move(range),
                      .bound = least.time(evaluation.program.payload),
-                     .alone = alone_below(least.time(evaluation.program.payload), floors, evaluator, evaluation),
+                     .alone = alone,
                      .at_link_rates = at_link_rates(evaluator, least, evaluation),
                      .link_efficiency = efficiency_of(evaluator.profile(), evaluation.program.tuning.protocol),
                      .floors = std::move(floors),
