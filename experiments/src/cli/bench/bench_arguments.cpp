@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench_arguments.h"
+#include "cli/bench/bench_arguments.h"
 
 #include <ostream>
 

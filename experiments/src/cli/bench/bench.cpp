@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "bench/led.h"
-#include "cli/bench_arguments.h"
+#include "cli/bench/bench_arguments.h"
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/evaluator.h"
