@@ -5,7 +5,7 @@
 # (P2PLAB_TEST_SHAPES="2x1 2x2": of these servers and ranks only). Exit code 77, with the reason, where there is neither.
 set -uo pipefail
 program=$1
-calls=${P2PLAB_TEST_CALLS:-0} shapes=${P2PLAB_TEST_SHAPES:-2x1 2x2 3x1 4x2}
+calls=${P2PLAB_TEST_CALLS:-0} shapes=${P2PLAB_TEST_SHAPES:-2x1 2x3 3x2 4x3}
 launchers=()
 command -v mpirun.openmpi >/dev/null && launchers+=("mpirun.openmpi --allow-run-as-root --oversubscribe")
 command -v mpiexec.hydra >/dev/null && launchers+=("mpiexec.hydra")
