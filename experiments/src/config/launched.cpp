@@ -43,9 +43,7 @@ std::optional<int> whole(const std::string& text) {
 
 Result<std::string> address_by(const ReadVariable& variable) {
   if (auto address = variable("P2PLAB_ADDRESS"); !address.empty()) return address;
-  const auto host = variable("MASTER_ADDR");
-  const auto port = variable("MASTER_PORT");
-  if (!host.empty() && !port.empty()) return fmt::format("{}:{}", host.find(':') == std::string::npos ? host : fmt::format("[{}]", host), port);
+  if (auto address = address_of_torchrun(variable); !address.empty()) return address;
   return bad("the ranks do not know where to meet: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set",
              "name a host of rank 0 that all reach, and a free port: mpirun -x P2PLAB_ADDRESS=node1:29500, or export P2PLAB_ADDRESS before srun");
 }

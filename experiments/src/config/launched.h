@@ -24,8 +24,8 @@ struct LaunchedRank {
 using ReadVariable = std::function<std::string(const std::string& name)>;
 
 /// Rank and number of ranks from the first pair that is set: RANK and WORLD_SIZE (torchrun), OMPI_COMM_WORLD_RANK and _SIZE (mpirun of Open MPI),
-/// SLURM_PROCID and SLURM_STEP_NUM_TASKS (srun), PMI_RANK and PMI_SIZE (mpirun of MPICH). The address from P2PLAB_ADDRESS, else MASTER_ADDR and
-/// MASTER_PORT. Errors: invalid_input, naming what is missing or wrong.
+/// SLURM_PROCID and SLURM_STEP_NUM_TASKS (srun), PMI_RANK and PMI_SIZE (mpirun of MPICH). The address from P2PLAB_ADDRESS, else by
+/// address_of_torchrun. Errors: invalid_input, naming what is missing or wrong.
 Result<LaunchedRank> launched_rank(const ReadVariable& variable);
 /// By this process's environment.
 Result<LaunchedRank> launched_rank();

@@ -36,13 +36,11 @@ Result<Invitation> invitation_of(const p2plab_unique_id& id) {
 Result<std::string> address_of(const char* given) {
   if (given != nullptr) return std::string{given};
   if (const char* address = setting("P2PLAB_ADDRESS"); address != nullptr) return std::string{address};
-  const char* host = std::getenv("MASTER_ADDR");
-  const char* port = std::getenv("MASTER_PORT");
-  // As torchrun has it: an IPv6 address without the brackets that part it from its port.
-  if (host != nullptr && port != nullptr) {
-    const bool brackets = std::strchr(host, ':') != nullptr && *host != '[';
-    return fmt::format("{}{}{}:{}", brackets ? "[" : "", host, brackets ? "]" : "", port);
-  }
+  const auto of_environment = [](const std::string& name) {
+    const char* const value = std::getenv(name.c_str());
+    return std::string{value == nullptr ? "" : value};
+  };
+  if (auto address = address_of_torchrun(of_environment); !address.empty()) return address;
   return Error{ErrorCode::invalid_input, "no address: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set"};
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -93,6 +94,19 @@ std::string Invitation::warning() const {
   const auto host = processes::TcpAddress::parse(*address)->host;
   if (host.starts_with("127.") || host == "localhost" || host == "::1") return {};
   return fmt::format("whoever reaches {} can take a rank's place: P2PLAB_SECRET is not set", *address);
+}
+
+std::string address_of_torchrun(const std::function<std::string(const std::string&)>& variable) {
+  const auto host = variable("MASTER_ADDR");
+  auto port = variable("MASTER_PORT");
+  if (host.empty() || port.empty()) return {};
+  int number = 0;
+  const auto* const end = port.data() + port.size();
+  const auto [rest, code] = std::from_chars(port.data(), end, number);
+  // torchrun writes "True".
+  if (variable("TORCHELASTIC_USE_AGENT_STORE") == "True" && code == std::errc{} && rest == end) port = std::to_string(number + 1);
+  const bool brackets = host.find(':') != std::string::npos && host.front() != '[';
+  return fmt::format("{}{}{}:{}", brackets ? "[" : "", host, brackets ? "]" : "", port);
 }
 
 std::string secret_of_environment() {

@@ -128,8 +128,8 @@ p2plab_result p2plab_device_count(int* count);
 p2plab_result p2plab_get_unique_id(p2plab_unique_id* id);
 /* An id that follows from a text: the same for all who give the same. */
 p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
-/* An id for ranks that meet at a TCP address of rank 0's: "127.0.0.1:29500". NULL: what P2PLAB_ADDRESS says, else MASTER_ADDR and MASTER_PORT. Nobody
-   else may listen there (torchrun's store does at its MASTER_PORT), and one communicator at a time is set up there. Ranks may be on several servers;
+/* An id for ranks that meet at a TCP address of rank 0's: "127.0.0.1:29500". NULL: what P2PLAB_ADDRESS says, else MASTER_ADDR and MASTER_PORT (under
+   torchrun, whose store listens there, the port after it). Nobody else may listen there, and one communicator at a time is set up there. Ranks may be on several servers;
    those of one need neither a network namespace nor a file system in common, but must see each other's /proc. Whoever connects
    must first show what follows from P2PLAB_SECRET (16 characters at least, the same on all ranks); nothing else is read before. Without it, whoever
    reaches the address can take a rank's place. Nothing is encrypted. */

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,6 +44,10 @@ class Invitation {
   std::string place_;
   std::string token_;
 };
+
+/// Where torchrun says that its ranks meet, "node1:29500": MASTER_ADDR and MASTER_PORT, but the port after it where torchrun's own store listens at
+/// that one (TORCHELASTIC_USE_AGENT_STORE); empty if it says nothing. `variable`: what the environment says, empty for nothing.
+std::string address_of_torchrun(const std::function<std::string(const std::string&)>& variable);
 
 /// What P2PLAB_SECRET says; else nothing.
 std::string secret_of_environment();

@@ -35,6 +35,10 @@ TEST(LaunchedRank, TheAddressOfOursComesFirstAndColonsAreBracketed) {
   const auto six = of({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "fe80::1"}, {"MASTER_PORT", "2"}});
   ASSERT_TRUE(six);
   EXPECT_EQ(six->address, "[fe80::1]:2");
+  const auto beside_a_store =
+      of({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "b"}, {"MASTER_PORT", "29500"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}});
+  ASSERT_TRUE(beside_a_store);
+  EXPECT_EQ(beside_a_store->address, "b:29501");
 }
 
 TEST(LaunchedRank, WhatIsMissingOrWrongIsNamed) {
