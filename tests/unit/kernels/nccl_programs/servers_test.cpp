@@ -72,6 +72,8 @@ TEST(CommunicatorsOverServers, SendByAsManyCommunicatorsAsAreAskedFor) {
   ASSERT_EQ(ran.code, 0) << ran.text;
   for (int r = 0; r < 2; ++r) EXPECT_NE(ran.text.find(fmt::format("rank {}: large ones right: p2p: two_shot: ", r)), std::string::npos) << ran.text;
   EXPECT_NE(ran.text.find("; messages by 3 communicators, in parts of 64 KiB and more"), std::string::npos) << ran.text;
+  const auto mates = run({.server_of = {0, 0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_CARRIERS=3 P2PLAB_CARRIER_PART=1", .seed = 47});
+  expect_right(mates, 4, "p2p: hierarchical: 3 stages over 2 servers; on CPU threads; messages by 3 communicators, in parts of 1 KiB and more");
   const auto other = run({.server_of = {0, 1}, .settings = "P2PLAB_CARRIERS=9", .seed = 43});
   EXPECT_NE(other.code, 0);
   EXPECT_NE(other.text.find("P2PLAB_CARRIERS"), std::string::npos) << other.text;
