@@ -9,6 +9,7 @@
 #include "model/same_result.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
+#include "p2plab/program/even_payloads.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/simulator/plays_folded.h"
 #include "p2plab/simulator/simulate.h"
@@ -27,6 +28,7 @@ struct Case {
   Parameters parameters = {};
   std::int64_t bytes_of_rank = 512;
   bool in_place = false;
+  std::int64_t odd_elements = 0;  // beside what images divide evenly
 };
 
 Result<Plan> folded_plan(const Topology& machine, const Case& wanted) {
@@ -111,17 +113,19 @@ void compare(const Case& wanted, int& folded_programs) {
   if (!plan || !plan->schedule.folding().folded()) return;
   const PeerAccess peer_access(machine);
   const auto proof = *verify(machine, plan->schedule, {.in_place = wanted.in_place});
-  const Payload payload{.elements = std::int64_t{machine.ranks()} * wanted.bytes_of_rank / 4};
+  const Payload payload{.elements = std::int64_t{machine.ranks()} * wanted.bytes_of_rank / 4 + wanted.odd_elements};
   const auto h200 = *load_profile("h200");
   for (const auto protocol : protocols) {
     const auto folded = lower_folded(plan->schedule, proof, payload, {.protocol = protocol}, peer_access, 0);
     if (!folded || !*folded) continue;
-    const auto whole = *lower(plan->schedule, proof, payload, {.protocol = protocol}, peer_access, CallerMemory::as_proved, 0);
+    const auto timed = even_payloads(plan->schedule, payload)->above;
+    const auto whole = *lower(plan->schedule, proof, timed, {.protocol = protocol}, peer_access, CallerMemory::as_proved, 0);
     ASSERT_TRUE(whole.packets);
     expect_same_items(**folded, whole);
     const auto proved = check_folded(machine, plan->schedule, proof, **folded);
     EXPECT_TRUE(proved) << (proved ? "" : proved.error().message);
     EXPECT_TRUE(check(machine, whole));
+    EXPECT_TRUE(wanted.odd_elements == 0 || lower_checked(machine, plan->schedule, proof, payload, {.protocol = protocol}));
     for (const auto& profile : {Profile{}, packet_profile(), block_profile(), h200}) {
       const auto one = simulate(machine, **folded, profile, {.in_a_row = true});
       EXPECT_EQ(static_cast<bool>(one), plays_folded(machine, **folded, profile));
@@ -168,11 +172,26 @@ TEST(FoldedPackets, AreThoseOfTheWholeAtAllSizes) {
   EXPECT_GT(forms, 0);
 }
 
+// Also such that some images have nothing to move.
+TEST(FoldedPackets, OfUnevenPayloadsAreThoseOfTheNextEvenOne) {
+  int folded = 0;
+  for (const auto* machine : {"ring:gpus=5", "hgx-a100:nodes=3,gpus=2"}) {
+    for (const auto* planner : {"forest", "pairwise", "one_shot", "two_shot", "hierarchical"}) {
+      for (const auto kind : kinds) {
+        compare({.machine = machine, .planner = planner, .kind = kind, .bytes_of_rank = 0, .odd_elements = 1}, folded);
+        compare({.machine = machine, .planner = planner, .kind = kind, .odd_elements = 3}, folded);
+      }
+    }
+  }
+  EXPECT_GT(folded, 200);
+}
+
 struct Folded {
+  std::int64_t elements = 4096;
   Topology machine = *resolve_topology("hgx-a100:nodes=2,gpus=4");
   Plan plan = *folded_plan(machine, {"", "forest", CollectiveKind::all_reduce});
   Proof proof = *verify(machine, plan.schedule);
-  Program program = **lower_folded(plan.schedule, proof, {.elements = 4096}, {.protocol = Protocol::ll}, {}, 0);
+  Program program = **lower_folded(plan.schedule, proof, {.elements = elements}, {.protocol = Protocol::ll}, {}, 0);
 
   // What the proof says once `change` was made.
   template <class Change>
@@ -187,8 +206,7 @@ struct Folded {
 };
 
 // Every item's every part counts.
-TEST(FoldedPackets, AreNotBelieved) {
-  const Folded folded;
+void expect_wrong_ones_are_found(const Folded& folded) {
   EXPECT_EQ(folded.after([](PacketProgram&) {}), "");
   int caught = 0;
   const auto& ranks = folded.program.packets->ranks;
@@ -210,6 +228,11 @@ TEST(FoldedPackets, AreNotBelieved) {
     }
   }
   EXPECT_GT(caught, 8);
+}
+
+TEST(FoldedPackets, AreNotBelieved) {
+  expect_wrong_ones_are_found({});
+  expect_wrong_ones_are_found({.elements = 4099});
 }
 
 TEST(FoldedPackets, NeedSlotsThatLieApartAndTokens) {

@@ -9,6 +9,7 @@
 #include "model/same_result.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
+#include "p2plab/program/even_payloads.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/simulator/plays_folded.h"
@@ -26,6 +27,7 @@ struct Case {
   CollectiveKind kind;
   Parameters parameters = {};
   std::vector<std::string> profiles = {};  // beside the two that all are played with
+  std::int64_t odd_elements = 0;           // beside what images divide evenly
 };
 
 Result<Plan> folded_plan(const Topology& machine, const Case& wanted) {
@@ -75,15 +77,17 @@ void compare(const Case& wanted, int& folded_programs) {
   const PeerAccess peer_access(machine);
   const auto proof = *verify(machine, plan->schedule);
   expect_no_more_than_all_load(machine, plan->schedule);
-  const Payload payload{.elements = std::int64_t{machine.ranks()} * 8 * 1024};
+  const Payload payload{.elements = std::int64_t{machine.ranks()} * 8 * 1024 + wanted.odd_elements};
   for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{4096}}, Tuning{.slice = Bytes{2048}, .lane_per_step = true}}) {
     const auto folded = lower_folded(plan->schedule, proof, payload, tuning, peer_access, 0);
     if (!folded || !*folded) continue;
-    const auto whole = lower(plan->schedule, proof, payload, tuning, peer_access, CallerMemory::as_proved, 0);
+    const auto timed = even_payloads(plan->schedule, payload)->above;
+    const auto whole = lower(plan->schedule, proof, timed, tuning, peer_access, CallerMemory::as_proved, 0);
     if (!whole || whole->packets) continue;
     EXPECT_LT((*folded)->lanes.size(), whole->lanes.size());
     EXPECT_TRUE(check_folded(machine, plan->schedule, proof, **folded));
     EXPECT_TRUE(check(machine, *whole));
+    EXPECT_TRUE(wanted.odd_elements == 0 || lower_checked(machine, plan->schedule, proof, payload, tuning));
     for (const auto& profile : profiles_of(wanted)) {
       for (const bool skip : {true, false}) {
         if (!skip && machine.ranks() > 8) continue;
@@ -142,6 +146,19 @@ TEST(FoldedPrograms, GiveWhatTheWholeGivesWithQuirksOfNVLink) {
   compare({"hgx-h200:gpus=4", "two_shot", CollectiveKind::all_reduce, {}, profiles}, folded);
   compare({"hgx-h200:gpus=4", "forest", CollectiveKind::all_reduce, {}, profiles}, folded);
   EXPECT_EQ(folded, 96);
+}
+
+// Timed is the next payload that images divide evenly.
+TEST(FoldedPrograms, OfUnevenPayloadsGiveWhatTheWholeOfTheNextEvenOneGives) {
+  int folded = 0;
+  for (const auto* machine : {"ring:gpus=5", "hgx-a100:nodes=3,gpus=2", "torus:dims=3x4"}) {
+    for (const auto* planner : {"forest", "pairwise", "hierarchical"}) {
+      for (const auto kind : kinds) {
+        for (const std::int64_t odd : {1, 27}) compare({.machine = machine, .planner = planner, .kind = kind, .odd_elements = odd}, folded);
+      }
+    }
+  }
+  EXPECT_GT(folded, 200);
 }
 
 // Links between leaves and spines carry what several GPUs below a leaf send.

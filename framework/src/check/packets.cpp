@@ -23,11 +23,12 @@ class PacketChecker {
   PacketChecker(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets)
       : peer_access_(peer_access), program_(program), packets_(packets), senders_(packets.messages.size()) {}
 
-  Result<ProgramProof> run(const checking::Owed& owed) {
+  Result<ProgramProof> run(const checking::Owed& owed, const checking::LessOrder& less_order = {}) {
     if (auto ok = check_shape(); !ok) return std::move(ok).error();
     if (auto ok = find_senders(); !ok) return std::move(ok).error();
     if (auto ok = check_operands(); !ok) return std::move(ok).error();
     if (auto ok = write_as_program(); !ok) return std::move(ok).error();
+    if (less_order) as_program_ = less_order(as_program_);
     auto blocks = contract(program_.collective, program_.ranks());
     if (!blocks) return std::move(blocks).error();
     auto proof = checking::prove_accesses(as_program_, *std::move(blocks), owed);
@@ -278,8 +279,8 @@ Result<ProgramProof> check_packets(const PeerAccess& peer_access, const Program&
 }
 
 Result<ProgramProof> checking::check_packets_of_call(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets,
-                                                     const Owed& owed) {
-  return PacketChecker{peer_access, program, packets}.run(owed);
+                                                     const Owed& owed, const LessOrder& less_order) {
+  return PacketChecker{peer_access, program, packets}.run(owed, less_order);
 }
 
 }  // namespace p2plab

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -41,7 +42,11 @@ Result<ProgramProof> prove_accesses(const Program& program, std::vector<Block> b
 /// `check` of a program that owes only these bytes.
 Result<ProgramProof> check_owed(const Topology& topology, const Program& program, const Owed& owed);
 
+/// A change of the program that packets are checked as: one that takes order away.
+using LessOrder = std::function<Program(const Program&)>;
+
 /// `check_packets` of packets that owe only these bytes, within one call: what a next one may overwrite is not looked at.
-Result<ProgramProof> check_packets_of_call(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets, const Owed& owed);
+Result<ProgramProof> check_packets_of_call(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets, const Owed& owed,
+                                           const LessOrder& less_order = {});
 
 }  // namespace p2plab::checking

@@ -2,35 +2,21 @@
 // A folded program is proved by its base: the instructions of image 0, on all ranks, are a program of their own that owes the base's chunks. Lanes
 // hold instructions of other images between these, which adds order and takes none away; and images touch no byte together, since their chunks and
 // slots lie apart. So what holds for the base holds for every image in which each instruction is the base's, moved; and that is compared one by one.
-// No instruction waits for itself: lanes and waits go back in the order of the schedule's steps.
+// No instruction waits for itself: lanes and waits go back in the order of the schedule's steps. Payloads that images do not divide evenly: see
+// image_checker.h.
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
 
 #include "check/describe.h"
-#include "check/prove.h"
-#include "folded/check_folded_packets.h"
+#include "folded/image_checker.h"
 #include "lowering/lowering.h"
-#include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 
 namespace {
-
-// The bytes of the base's chunks, by block.
-checking::Owed owed_by_base(const Schedule& schedule, const Payload& payload) {
-  const auto extents = cut(schedule, payload);
-  std::vector<std::vector<std::pair<std::int64_t, std::int64_t>>> ranges(schedule.blocks().size());
-  for (std::size_t c = 0; c < schedule.base_chunk_count(); ++c) {
-    const auto [first, count] = extents[c];
-    const auto size = size_of(payload.type);
-    if (count > 0) ranges[static_cast<std::size_t>(schedule.chunks()[c].block)].emplace_back(first * size, (first + count) * size);
-  }
-  for (auto& of_block : ranges) std::ranges::sort(of_block);
-  return checking::Owed(std::move(ranges));
-}
 
 // Where each step of the base went.
 struct Found {
@@ -150,19 +136,23 @@ class Likeness {
 }  // namespace
 
 Result<ProgramProof> check_folded(const Topology& topology, const Schedule& schedule, const Proof& proof, const Program& program) {
-  const bool cut_alike = proof.images() != nullptr && Lowering::are_alike(schedule, program.payload);
-  if (!program.folded || program.images != proof.images() || !cut_alike)
+  const auto& images = proof.images();
+  const auto payload = images != nullptr ? folded_payload(schedule, proof, program.payload) : std::nullopt;
+  if (!program.folded || program.images != images || !payload)
     return Error{ErrorCode::verification_failed, "the folded program has other images than its schedule"};
-  if (auto ok = check_consistency(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = program.images->images()}); !ok)
+  if (auto ok = check_consistency(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = images->images()}); !ok)
     return std::move(ok).error();
-  Lowering lowering(schedule, proof, program.payload, program.tuning, program.in_place, program.images);
-  const auto base = lowering.run(Lowered::base);
+  Lowering lowering(schedule, proof, payload->even.above, program.tuning, program.in_place, images);
+  const auto base = lowering.run(Lowered::image);
   if (auto ok = Likeness{schedule, lowering, program, base}.run(); !ok) return std::move(ok).error();
-  const auto owed = owed_by_base(schedule, program.payload);
-  auto proved = checking::check_owed(topology, base, owed);
-  if (!proved || !program.packets) return proved;
-  const BasePlaces places(schedule, lowering, base);
-  if (auto packets = checking::check_folded_packets(PeerAccess(topology), program, base, places, owed); !packets) return packets;
+  const PeerAccess peer_access(topology);
+  const checking::ImageChecker checker(topology, peer_access, schedule, proof, *payload);
+  auto proved = checker.check_base(base);
+  if (!proved) return proved;
+  if (program.packets) {
+    if (auto packets = checker.check_packets(program, base, BasePlaces(schedule, lowering, base)); !packets) return packets;
+  }
+  if (auto ok = checker.check_others(program); !ok) return std::move(ok).error();
   return proved;
 }
 

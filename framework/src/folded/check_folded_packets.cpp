@@ -26,10 +26,10 @@ class FoldedPackets {
   FoldedPackets(const PeerAccess& peer_access, const Program& folded, const Program& base, const BasePlaces& places)
       : peer_access_(peer_access), images_(*folded.images), packets_(*folded.packets), base_(base), places_(places) {}
 
-  Result<ProgramProof> run(const Owed& owed_by_base) {
+  Result<ProgramProof> run(const Owed& owed_by_base, const LessOrder& less_order) {
     if (auto ok = check_shape(); !ok) return std::move(ok).error();
     if (auto ok = move_back(); !ok) return std::move(ok).error();
-    auto proof = check_packets_of_call(peer_access_, base_, in_base_, owed_by_base);
+    auto proof = check_packets_of_call(peer_access_, base_, in_base_, owed_by_base, less_order);
     if (!proof) return proof;
     for (const auto part : {&FoldedPackets::check_reach, &FoldedPackets::check_slots, &FoldedPackets::check_calls}) {
       if (auto ok = (this->*part)(); !ok) return std::move(ok).error();
@@ -227,8 +227,8 @@ class FoldedPackets {
 }  // namespace
 
 Result<ProgramProof> check_folded_packets(const PeerAccess& peer_access, const Program& folded, const Program& base, const BasePlaces& places,
-                                          const Owed& owed_by_base) {
-  return FoldedPackets{peer_access, folded, base, places}.run(owed_by_base);
+                                          const Owed& owed_by_base, const LessOrder& less_order) {
+  return FoldedPackets{peer_access, folded, base, places}.run(owed_by_base, less_order);
 }
 
 }  // namespace p2plab::checking

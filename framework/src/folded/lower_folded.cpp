@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "folded/fold_packets.h"
 #include "folded/reached_images.h"
+#include "folded/uneven_images.h"
 #include "lowering/lowering.h"
+#include "p2plab/program/alike.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/program/packet_choice.h"
 
@@ -32,13 +34,17 @@ Result<std::optional<Program>> lower_folded(const Schedule& schedule, const Proo
                                             const PeerAccess& peer_access, std::size_t alike_from) {
   if (auto ok = check_ranges(payload, tuning); !ok) return std::move(ok).error();
   if (tuning.protocol == Protocol::copy) return std::optional<Program>{};
-  const auto images = images_of(schedule, proof, payload, alike_from);
-  if (images == nullptr) return std::optional<Program>{};
-  auto program = Lowering{schedule, proof, payload, tuning, proof.in_place(), images}.run(Lowered::representatives);
+  const auto& images = proof.images();
+  if (images == nullptr || steps_as_copies(schedule) < alike_from) return std::optional<Program>{};
+  const auto folded = folded_payload(schedule, proof, payload);
+  if (!folded) return std::optional<Program>{};
+  const auto& timed = folded->even.above;
+  auto program = Lowering{schedule, proof, timed, tuning, proof.in_place(), images}.run(Lowered::representatives);
+  program.payload = payload;
   if (!covers_images(peer_access, program)) return std::optional<Program>{};
   if (tuning.protocol == Protocol::simple) return std::optional{std::move(program)};
-  Lowering lowering(schedule, proof, payload, tuning, proof.in_place(), images);
-  const auto base = lowering.run(Lowered::base);
+  Lowering lowering(schedule, proof, timed, tuning, proof.in_place(), images);
+  const auto base = lowering.run(Lowered::image);
   auto packets = fold_packets(base, peer_access, wire_for(tuning.protocol, base, peer_access), BasePlaces(schedule, lowering, base));
   if (!packets) return std::optional<Program>{};
   program.packets = std::make_shared<const PacketProgram>(*std::move(packets));

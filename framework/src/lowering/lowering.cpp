@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "lowering/lane_keys.h"
+#include "p2plab/program/even_payloads.h"
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/step_reader.h"
 
@@ -23,7 +24,8 @@ std::vector<std::int64_t> bytes_of(const std::vector<ChunkExtent>& extents, Data
   return bytes;
 }
 
-// Are chunks of any image on one channel exactly where those of the base are, and those of two images never, or always?
+}  // namespace
+
 bool same_channels(const Schedule& schedule) {
   const auto chunks = schedule.chunks();
   const auto count = schedule.base_chunk_count();
@@ -48,26 +50,21 @@ bool same_channels(const Schedule& schedule) {
   return same || apart;
 }
 
-}  // namespace
-
 bool Lowering::are_alike(const Schedule& schedule, const Payload& payload) {
-  const auto extents = cut(schedule, payload);
-  const auto count = schedule.base_chunk_count();
-  for (std::size_t c = count; c < extents.size(); ++c) {
-    if (extents[c].count != extents[c % count].count) return false;
-  }
-  return same_channels(schedule);
+  const auto even = even_payloads(schedule, payload);
+  return even && even->same() && same_channels(schedule);
 }
 
 Lowering::Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, bool one_memory,
-                   std::shared_ptr<const RankImages> images)
+                   std::shared_ptr<const RankImages> images, int image)
     : schedule_(schedule),
       proof_(proof),
       one_memory_(one_memory),
       images_(std::move(images)),
+      image_(image),
       extents_(cut(schedule, payload)),
       buffers_(schedule, payload),
-      slots_(schedule, proof, bytes_of(extents_, payload.type), images_ != nullptr) {
+      slots_(schedule, proof, bytes_of(extents_, payload.type), images_ != nullptr ? std::optional(image) : std::nullopt) {
   program_.payload = payload;
   program_.tuning = tuning;
   program_.tuning.slice = Bytes{round_up(tuning.slice.count(), grain)};
@@ -121,7 +118,7 @@ std::vector<StepId> Lowering::wanted_steps() const {
   if (which_ == Lowered::all) return wanted;  // all, which need no list
   for (std::size_t b = 0; b < schedule_.base_step_count(); ++b) {
     const StepId base{static_cast<std::int64_t>(b)};
-    wanted.push_back(schedule_.folding().id_of(which_ == Lowered::base ? 0 : images_->back(schedule_.base_step(base).executor), base));
+    wanted.push_back(schedule_.folding().id_of(which_ == Lowered::image ? image_ : images_->back(schedule_.base_step(base).executor), base));
   }
   return wanted;
 }
@@ -145,7 +142,7 @@ std::vector<std::int64_t> Lowering::bytes_of_steps() const {
   std::vector<std::int64_t> bytes(dropped_.size());
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const StepId listed{static_cast<std::int64_t>(i)};
-    const auto id = which_ == Lowered::all ? listed : schedule_.folding().id_of(0, listed);
+    const auto id = which_ == Lowered::all ? listed : schedule_.folding().id_of(image_, listed);
     bytes[i] = extents_[proof_.chunk(id).index()].count * size_of(program_.payload.type);
   }
   return bytes;
@@ -247,7 +244,7 @@ void Lowering::order_lanes() {
   const auto lanes = static_cast<std::int64_t>(program_.lanes.size());
   const auto named = [&](StepId waiting, StepId before) {
     const auto lane = places_[before.index()].lane;
-    if (which_ == Lowered::base || lane.value < 0) return lane;
+    if (which_ == Lowered::image || lane.value < 0) return lane;
     const auto image = images_->back(base.base_step(waiting).executor);
     return LaneId{images_->to(images_->moved(image, base.base_step(before).executor)) * lanes + lane.value};
   };

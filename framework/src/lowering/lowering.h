@@ -15,21 +15,22 @@
 namespace p2plab {
 
 /// Which steps become instructions: all; of each step of the base that in the image which a representative executes, so that these have all of their
-/// lanes (a folded program, program.h); those of image 0.
-enum class Lowered { all, representatives, base };
+/// lanes (a folded program, program.h); those of one image.
+enum class Lowered { all, representatives, image };
 
 class Lowering {
  public:
-  /// With `images` (null: none) those of the schedule are lowered alike, so that `are_alike` must hold.
+  /// With `images` (null: none) those of the schedule are lowered alike, so that `are_alike` must hold; but where only `image` is lowered, for it
+  /// alone.
   Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, bool one_memory,
-           std::shared_ptr<const RankImages> images);
+           std::shared_ptr<const RankImages> images, int image = 0);
 
   Program run(Lowered which);
 
   /// Operand `which` of a step, its sources first, where the step names that location.
   Operand operand(const Location& named, const Step& step, std::size_t which) const;
 
-  /// Do all images cut their chunks like the base, and deal them out to channels like it?
+  /// Do all images have the base's chunks, and deal them out to channels like it?
   static bool are_alike(const Schedule& schedule, const Payload& payload);
 
  private:
@@ -50,6 +51,7 @@ class Lowering {
   const Proof& proof_;
   bool one_memory_;
   std::shared_ptr<const RankImages> images_;
+  int image_;
   std::vector<ChunkExtent> extents_;
   BufferLayout buffers_;
   SlotLayout slots_;
@@ -63,6 +65,9 @@ class Lowering {
 
 /// Are payload and tuning in range?
 Status check_ranges(const Payload& payload, const Tuning& tuning);
+
+/// Are chunks of any image on one channel exactly where those of the base are, and those of two images never, or always?
+bool same_channels(const Schedule& schedule);
 
 /// The images that the schedule is lowered alike for; null: none.
 std::shared_ptr<const RankImages> images_of(const Schedule& schedule, const Proof& proof, const Payload& payload, std::size_t alike_from);

@@ -16,7 +16,7 @@ bool in_slot(const Location& location) { return location.buffer == Buffer::scrat
 
 }  // namespace
 
-SlotLayout::SlotLayout(const Schedule& schedule, const Proof& proof, const std::vector<std::int64_t>& chunk_bytes, bool alike) {
+SlotLayout::SlotLayout(const Schedule& schedule, const Proof& proof, const std::vector<std::int64_t>& chunk_bytes, std::optional<int> alike) {
   for (int r = 0; r < schedule.ranks(); ++r) {
     for (const auto buffer : {Buffer::scratch, Buffer::host}) {
       base_.push_back(offsets_.size());
@@ -28,12 +28,12 @@ SlotLayout::SlotLayout(const Schedule& schedule, const Proof& proof, const std::
   StepReader read(schedule);
   for (std::size_t i = 0; i < steps; ++i) {
     const StepId listed{static_cast<std::int64_t>(i)};
-    const auto id = alike ? schedule.folding().id_of(0, listed) : listed;
+    const auto id = alike ? schedule.folding().id_of(*alike, listed) : listed;
     for (const auto& location : read(id).destinations) {
       if (in_slot(location)) take(index(location), chunk_bytes[proof.chunk(id).index()]);
     }
   }
-  if (alike) spread(schedule);
+  if (alike) spread(schedule, *alike);
   for (std::size_t area = 0; area + 1 < base_.size(); ++area) {
     std::int64_t total = 0;
     for (auto slot = base_[area]; slot < base_[area + 1]; ++slot) {
@@ -50,16 +50,16 @@ void SlotLayout::take(std::size_t slot, std::int64_t bytes) {
   size = std::max(size, bytes);
 }
 
-// The slots of image 0 come first at every rank; those of the others are as large.
-void SlotLayout::spread(const Schedule& schedule) {
+// The slots of the other images are as large.
+void SlotLayout::spread(const Schedule& schedule, int from) {
   const auto base = schedule.base();
-  for (int image = 1; image < schedule.folding().images(); ++image) {
+  for (int image = 0; image < schedule.folding().images(); ++image) {
     for (int r = 0; r < schedule.ranks(); ++r) {
       for (const auto buffer : {Buffer::scratch, Buffer::host}) {
         const auto count = static_cast<std::ptrdiff_t>(base.slots(Rank{r}, buffer));
         const auto first = at(Rank{r}, buffer, 0);
-        if (count > 0)
-          std::copy_n(offsets_.begin() + static_cast<std::ptrdiff_t>(index(first)), count,
+        if (count > 0 && image != from)
+          std::copy_n(offsets_.begin() + static_cast<std::ptrdiff_t>(index(schedule.in_image(from, first))), count,
                       offsets_.begin() + static_cast<std::ptrdiff_t>(index(schedule.in_image(image, first))));
       }
     }

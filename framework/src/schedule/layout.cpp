@@ -5,18 +5,11 @@
 #include <numeric>
 #include <utility>
 
+#include "p2plab/schedule/block_parts.h"
+
 namespace p2plab {
 
 namespace {
-
-// How many consecutive blocks share one payload.
-std::size_t blocks_per_payload(const Collective& collective, std::size_t blocks) {
-  switch (collective.kind) {
-    case CollectiveKind::all_to_all: return collective.members.size();
-    case CollectiveKind::send_receive: return 1;
-    default: return blocks;
-  }
-}
 
 std::int64_t sum_of_shares(std::span<const Block> blocks) {
   return std::accumulate(blocks.begin(), blocks.end(), std::int64_t{0}, [](std::int64_t sum, const Block& b) { return sum + b.share; });
@@ -28,7 +21,57 @@ std::int64_t scaled(std::int64_t amount, std::int64_t part, std::int64_t whole) 
   return static_cast<std::int64_t>(static_cast<Wide>(amount) * part / whole);
 }
 
+// Of `elements` dealt out in whole grains to so many parts, a grain more to the first ones; the last one takes what is less than a grain.
+std::int64_t size_of_part(std::int64_t elements, int parts, int part, std::int64_t grain) {
+  const auto grains = elements / grain;
+  const auto mine = grains / parts + (part < grains % parts ? 1 : 0);
+  return mine * grain + (part == parts - 1 ? elements % grain : 0);
+}
+
+struct WeighedBlock {
+  std::int64_t first = 0;  // weight of the first image's chunks
+  std::int64_t here = 0;   // and of those of the image at hand
+  int image = -1;
+  int images = 0;
+  bool alike = true;
+};
+
+void end_image(WeighedBlock& block) {
+  if (block.images == 1) block.first = block.here;
+  block.alike = block.alike && block.here == block.first;
+}
+
 }  // namespace
+
+std::size_t blocks_per_payload(const Collective& collective, std::size_t blocks) {
+  switch (collective.kind) {
+    case CollectiveKind::all_to_all: return collective.members.size();
+    case CollectiveKind::send_receive: return 1;
+    default: return blocks;
+  }
+}
+
+std::vector<int> equal_parts(const Schedule& schedule) {
+  std::vector<WeighedBlock> blocks(schedule.blocks().size());
+  const auto chunks = schedule.chunks();
+  for (std::size_t c = 0; c < chunks.size(); ++c) {
+    auto& block = blocks[static_cast<std::size_t>(chunks[c].block)];
+    const auto image = static_cast<int>(c / schedule.base_chunk_count());
+    if (image != block.image) {
+      if (block.images > 0) end_image(block);
+      block.image = image;
+      block.here = 0;
+      ++block.images;
+    }
+    block.here += chunks[c].weight;
+  }
+  std::vector<int> parts;
+  for (auto& block : blocks) {
+    end_image(block);
+    parts.push_back(block.alike ? std::max(1, block.images) : 1);
+  }
+  return parts;
+}
 
 std::vector<double> block_fractions(const Collective& collective, std::span<const Block> blocks) {
   std::vector<double> fractions(blocks.size());
@@ -59,18 +102,37 @@ std::vector<std::int64_t> block_elements(const Collective& collective, std::span
 
 std::vector<ChunkExtent> cut(const Schedule& schedule, const Payload& payload) {
   const auto elements = block_elements(schedule.collective(), schedule.blocks(), payload);
+  const auto parts = equal_parts(schedule);
   const std::int64_t grain = 16 / size_of(payload.type);
-  std::vector<std::int64_t> weight(schedule.blocks().size());
+  // Of a block: the part at hand, and how far it is cut.
+  struct Cutting {
+    int part = -1;
+    int image = -1;
+    std::int64_t begin = 0;
+    std::int64_t size = 0;
+    std::int64_t passed = 0;    // weight of its chunks so far
+    std::int64_t boundary = 0;  // where the next chunk begins
+  };
+  std::vector<Cutting> blocks(elements.size());
+  std::vector<std::int64_t> weight(elements.size());
   for (const auto& chunk : schedule.chunks()) weight[static_cast<std::size_t>(chunk.block)] += chunk.weight;
-  std::vector<std::int64_t> passed(weight.size());    // weight of the chunks so far, by block
-  std::vector<std::int64_t> boundary(weight.size());  // where the next chunk begins
   std::vector<ChunkExtent> extents;
+  extents.reserve(schedule.chunks().size());
   for (const auto& chunk : schedule.chunks()) {
     const auto b = static_cast<std::size_t>(chunk.block);
-    passed[b] += chunk.weight;
-    const auto end = passed[b] == weight[b] ? elements[b] : scaled(elements[b], passed[b], weight[b]) / grain * grain;
-    extents.push_back({boundary[b], end - boundary[b]});
-    boundary[b] = end;
+    const auto image = static_cast<int>(extents.size() / schedule.base_chunk_count());
+    auto& block = blocks[b];
+    if (block.part < 0 || (parts[b] > 1 && image != block.image)) {
+      ++block.part;
+      block.image = image;
+      block.begin += std::exchange(block.size, size_of_part(elements[b], parts[b], block.part, grain));
+      block.passed = 0;
+    }
+    block.passed += chunk.weight;
+    const auto whole = weight[b] / parts[b];
+    const auto within = block.passed == whole ? block.size : scaled(block.size, block.passed, whole) / grain * grain;
+    extents.push_back({block.boundary, block.begin + within - block.boundary});
+    block.boundary = block.begin + within;
   }
   return extents;
 }

@@ -26,7 +26,7 @@ struct ProvedPlan {
   Proof proof;
   std::shared_ptr<const FoldedResources> resources;  // where its programs are lowered, proved and simulated folded
 
-  /// Its programs are folded (lower_folded), where chunks are cut alike.
+  /// Its programs are folded (lower_folded) where images differ in few ways, and timed as images of the largest.
   bool folds() const { return resources != nullptr; }
 
   /// How many steps have to be looked at.

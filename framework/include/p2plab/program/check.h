@@ -53,7 +53,7 @@ class ProgramProof {
 Result<ProgramProof> check(const Topology& topology, const Program& program);
 
 /// The same of a folded program (lower_folded) of `schedule`, which `proof` proves: its base is proved so, and each of its instructions is compared
-/// with the base's.
+/// with the base's. Where images do not divide the payload evenly, also of what the schedule has them do with their true bytes.
 Result<ProgramProof> check_folded(const Topology& topology, const Schedule& schedule, const Proof& proof, const Program& program);
 
 /// The same of `packets`, by which `program` is to run on GPUs with this peer access: the items of each rank run in order, packet by packet and

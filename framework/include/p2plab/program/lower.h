@@ -33,8 +33,8 @@ Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payloa
                       CallerMemory memory = CallerMemory::as_proved, std::size_t alike_from = alike_from_steps);
 
 /// The same program folded (Program::folded), where ranks do the same: of a folded schedule whose images carry ranks onto each other, each from one
-/// other alone, cut alike, and which reach what they touch: slice by slice, or packet by packet by a protocol of those. Its simulation gives what
-/// that of the whole gives, and `check_folded` proves it. None where that is not so.
+/// other alone, and which reach what they touch. It is lowered for the next payload that images divide evenly (even_payloads.h), its simulation gives
+/// what that of the whole gives, and `check_folded` proves it and what runs. None where that is not so, and where images differ in too many ways.
 Result<std::optional<Program>> lower_folded(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning,
                                             const PeerAccess& peer_access = {}, std::size_t alike_from = alike_from_steps);
 

@@ -24,8 +24,8 @@ struct ChunkExtent {
   std::int64_t count = 0;
 };
 
-/// Cuts every block into its chunks by weight. Boundaries fall on multiples of 16 bytes from the block's start, the last chunk takes the
-/// remainder; chunks of a small block may be empty.
+/// Cuts every block into its chunks by weight, but into equal parts of images first (block_parts.h). Boundaries fall on multiples of 16 bytes from
+/// the block's start, the last chunk takes the remainder; chunks of a small block may be empty.
 std::vector<ChunkExtent> cut(const Schedule& schedule, const Payload& payload);
 
 /// The start of every block in the input and output buffers of every rank. Blocks lie in order of their number, without gaps.
