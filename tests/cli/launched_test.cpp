@@ -47,6 +47,17 @@ TEST(Launched, RanksOfTwoServersBenchTogetherAndRankZeroReports) {
   for (int rank = 1; rank < 4; ++rank) EXPECT_EQ(outcomes[static_cast<std::size_t>(rank)].out, "");
 }
 
+TEST(Launched, RanksOfOneMachinesMpirunMeetByTheNameOfTheirJob) {
+  const auto job = "OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_SIZE=2 PMIX_NAMESPACE=test" + std::to_string(getpid());
+  const auto rank = [&](const std::string& number) {
+    return "OMPI_COMM_WORLD_RANK=" + number + " " + job + " '" + P2PLAB_PROGRAM +
+           "' bench --executor host --launched --topology hgx-h100:nodes=2,gpus=1 -b 1K -e 1K -n 1";
+  };
+  const auto out = scratch("met").string();
+  EXPECT_EQ(std::system((rank("1") + " & " + rank("0") + " > '" + out + "' && wait").c_str()), 0);
+  EXPECT_NE(content(out).find("2 processes of 2 servers"), std::string::npos) << content(out);
+}
+
 TEST(Launched, ARunOfAConfigIsOneReport) {
   const auto config = scratch("servers.yaml");
   std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h100, nodes: 2, gpus: 1}\ncollectives: [all_gather]\nalgorithms: [ring]\n"

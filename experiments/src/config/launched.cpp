@@ -41,11 +41,12 @@ std::optional<int> whole(const std::string& text) {
   return code == std::errc{} && end == text.data() + text.size() && value >= 0 ? std::optional{value} : std::nullopt;
 }
 
-Result<std::string> address_by(const ReadVariable& variable) {
-  if (auto address = variable("P2PLAB_ADDRESS"); !address.empty()) return address;
-  if (auto address = address_of_torchrun(variable); !address.empty()) return address;
-  return bad("the ranks do not know where to meet: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set",
-             "name a host of rank 0 that all reach, and a free port: mpirun -x P2PLAB_ADDRESS=node1:29500, or export P2PLAB_ADDRESS before srun");
+// What the launcher calls a job all of whose ranks are on this machine; else nothing. MPICH's has no name.
+std::string job_of_this_machine(const LaunchedRank& place, const ReadVariable& variable) {
+  if (place.by == "Open MPI" && variable("OMPI_COMM_WORLD_LOCAL_SIZE") == std::to_string(place.ranks)) return variable("PMIX_NAMESPACE");
+  const auto job = variable("SLURM_JOB_ID");
+  if (place.by != "Slurm" || variable("SLURM_STEP_NUM_NODES") != "1" || job.empty()) return {};
+  return fmt::format("{}.{}", job, variable("SLURM_STEP_ID"));
 }
 
 // A batch script of Slurm has a rank's number, but is none.
@@ -67,7 +68,7 @@ Result<LaunchedRank> rank_by(const ReadVariable& variable) {
     const auto all = whole(ranks);
     if (!own || !all || *own >= *all)
       return bad(fmt::format("{}={} and {}={} are no rank of a job", launcher.rank, rank, launcher.ranks, ranks), "ranks are 0 to n-1");
-    return LaunchedRank{*own, *all, {}, launcher.name};
+    return LaunchedRank{.rank = *own, .ranks = *all, .by = launcher.name};
   }
   return bad("nothing says which rank this process is" + half_of_a_pair(variable),
              "start it by mpirun, srun or torchrun, or set RANK and WORLD_SIZE; --processes N starts N ranks on this machine");
@@ -78,10 +79,13 @@ Result<LaunchedRank> rank_by(const ReadVariable& variable) {
 Result<LaunchedRank> launched_rank(const ReadVariable& variable) {
   auto place = rank_by(variable);
   if (!place) return place;
-  auto address = address_by(variable);
-  if (!address) return std::move(address).error();
-  place->address = *std::move(address);
-  return place;
+  place->address = variable("P2PLAB_ADDRESS");
+  if (place->address.empty()) place->address = address_of_torchrun(variable);
+  if (!place->address.empty()) return place;
+  place->job = job_of_this_machine(*place, variable);
+  if (!place->job.empty()) return place;
+  return bad("the ranks do not know where to meet: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set",
+             "name a host of rank 0 that all reach, and a free port: mpirun -x P2PLAB_ADDRESS=node1:29500, or export P2PLAB_ADDRESS before srun");
 }
 
 Result<LaunchedRank> launched_rank() { return launched_rank(of_environment); }
@@ -113,7 +117,8 @@ Status check_started_alike(Session& session, const StartedWith& mine) {
 Status as_launched_rank(const std::string& command, Seconds gathering, const std::function<Status(Session&)>& body) {
   const auto place = launched_rank();
   if (!place) return place.error();
-  const auto invitation = Invitation::at(place->address, secret_of_environment());
+  const auto invitation = place->address.empty() ? Result<Invitation>{Invitation::named(fmt::format("{} {}", place->by, place->job))}
+                                                 : Invitation::at(place->address, secret_of_environment());
   if (!invitation) return invitation.error();
   if (const auto warning = invitation->warning(); !warning.empty() && place->rank == 0) std::cerr << "note: " << warning << '\n';
   // Some ranks wait while another plans; one that does not run at all is found otherwise.

@@ -17,6 +17,7 @@ struct LaunchedRank {
   int rank = 0;
   int ranks = 1;
   std::string address = {};  // where rank 0 listens, "node1:29500"
+  std::string job = {};      // instead, where all ranks are of this machine: what their launcher calls the job
   std::string by = {};       // "torchrun", "Open MPI", "Slurm", "MPICH"
 };
 
@@ -25,11 +26,12 @@ using ReadVariable = std::function<std::string(const std::string& name)>;
 
 /// Rank and number of ranks from the first pair that is set: RANK and WORLD_SIZE (torchrun), OMPI_COMM_WORLD_RANK and _SIZE (mpirun of Open MPI),
 /// SLURM_PROCID and SLURM_STEP_NUM_TASKS (srun), PMI_RANK and PMI_SIZE (mpirun of MPICH). The address from P2PLAB_ADDRESS, else by
-/// address_of_torchrun. Errors: invalid_input, naming what is missing or wrong.
+/// address_of_torchrun; without one, jobs of Open MPI and of Slurm on one machine meet by their names. Errors: invalid_input, naming what is missing
+/// or wrong.
 Result<LaunchedRank> launched_rank(const ReadVariable& variable);
 /// By this process's environment.
 Result<LaunchedRank> launched_rank();
-/// The same without an address, of a process that may have been started alone: then none.
+/// The same without where to meet, of a process that may have been started alone: then none.
 std::optional<LaunchedRank> started_rank();
 
 /// As that rank: meets the others, who run the same `command`, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with

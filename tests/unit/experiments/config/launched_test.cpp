@@ -41,6 +41,26 @@ TEST(LaunchedRank, TheAddressOfOursComesFirstAndColonsAreBracketed) {
   EXPECT_EQ(beside_a_store->address, "b:29501");
 }
 
+TEST(LaunchedRank, OfAJobOnOneMachineNeedsNoAddress) {
+  std::map<std::string, std::string> mpi{
+      {"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}, {"PMIX_NAMESPACE", "314048513"}};
+  const auto here = of(mpi);
+  ASSERT_TRUE(here);
+  EXPECT_EQ(here->address, "");
+  EXPECT_EQ(here->job, "314048513");
+  mpi["OMPI_COMM_WORLD_LOCAL_SIZE"] = "2";
+  EXPECT_FALSE(of(mpi));
+  std::map<std::string, std::string> slurm{
+      {"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_STEP_NUM_NODES", "1"}, {"SLURM_JOB_ID", "77"}, {"SLURM_STEP_ID", "2"}};
+  const auto step = of(slurm);
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->job, "77.2");
+  slurm["SLURM_STEP_NUM_NODES"] = "2";
+  EXPECT_FALSE(of(slurm));
+  slurm["P2PLAB_ADDRESS"] = "a:1";
+  EXPECT_EQ(of(slurm)->job, "");
+}
+
 TEST(LaunchedRank, WhatIsMissingOrWrongIsNamed) {
   const auto nobody = of({});
   ASSERT_FALSE(nobody);
