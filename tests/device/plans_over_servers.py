@@ -16,6 +16,7 @@ import tempfile
 import time
 
 SKIP = 77
+FEWER = 3  # nothing wrong, but fewer calls than asked for
 SIZES = ("1 KiB", "64 KiB", "1 MiB")
 BYTES = {"KiB": 1 << 10, "MiB": 1 << 20}
 CALLS_AHEAD = 50  # of the stream, before the program waits for it
@@ -122,7 +123,9 @@ def one_rank(args):
     replays, worse, longer = repeat(torch, group, sizes, stream, args, args.calls)
     print(f"  rank {rank}: {calls} calls, {bad} elements wrong, {took:.1f} s; {replays} replays, {worse} wrong, {longer:.1f} s", flush=True)
     group.close()
-    return 0 if bad + worse == 0 and calls == args.calls and replays == args.calls else 1
+    if bad + worse > 0:
+        return 1
+    return 0 if calls == replays == args.calls else FEWER
 
 
 def run_case(args, case):
@@ -141,7 +144,8 @@ def run_case(args, case):
             more = ["--planner", planner, "--table", table, "--servers-of", servers_of]
             started.append(subprocess.Popen([sys.executable, *sys.argv, *more], env=environment))
         codes = [wait_for(process, begun + args.seconds + 60) for process in started]
-    print(f"{planner}, 2 servers of {servers_of}: {'right' if not any(codes) else f'FAILED {codes}'}, {time.time() - begun:.1f} s", flush=True)
+    found = "right" if not any(codes) else "right, but not all calls in time" if set(codes) <= {0, FEWER} else f"FAILED {codes}"
+    print(f"{planner}, 2 servers of {servers_of}: {found}, {time.time() - begun:.1f} s", flush=True)
     return any(codes)
 
 
