@@ -8,14 +8,40 @@
 namespace p2plab {
 
 LocationIndex::LocationIndex(const Schedule& schedule, bool in_place) : in_place_(in_place) {
-  constexpr std::array all{Buffer::input, Buffer::output, Buffer::scratch, Buffer::host};
+  nobodys_ = size_++;
+  const auto ranks = static_cast<std::size_t>(schedule.ranks());
+  for (std::size_t c = 0; c < schedule.chunks().size(); ++c) {
+    const auto& block = schedule.block_of(ChunkId{static_cast<std::int64_t>(c)});
+    auto members = block.contributors;
+    if (in_place) {
+      members.insert(members.end(), block.receivers.begin(), block.receivers.end());
+      inputs_.push_back(row_of(std::move(members), ranks));
+    } else {
+      inputs_.push_back(row_of(std::move(members), ranks));
+      outputs_.push_back(row_of(block.receivers, ranks));
+    }
+  }
   for (int r = 0; r < schedule.ranks(); ++r) {
-    for (const auto buffer : all) {
+    for (const auto buffer : {Buffer::scratch, Buffer::host}) {
       base_.push_back(size_);
-      if (in_place && buffer == Buffer::input) continue;
       size_ += static_cast<std::size_t>(schedule.slots(Rank{r}, buffer));
     }
   }
+}
+
+LocationIndex::Row LocationIndex::row_of(std::vector<Rank> members, std::size_t ranks) {
+  constexpr std::size_t few = 4;  // looked through one by one
+  std::ranges::sort(members);
+  members.erase(std::unique(members.begin(), members.end()), members.end());
+  Row row{.first = size_, .members = static_cast<std::uint32_t>(members_.size()), .count = static_cast<std::uint32_t>(members.size())};
+  if (members.size() > few) {
+    row.count = every_rank;
+    size_ += ranks;
+  } else {
+    members_.insert(members_.end(), members.begin(), members.end());
+    size_ += members.size();
+  }
+  return row;
 }
 
 namespace {

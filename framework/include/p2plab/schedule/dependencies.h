@@ -46,21 +46,45 @@ class Dependencies {
   std::vector<int> of_image_;  // which of them; empty: the first
 };
 
-/// Numbers all locations of a schedule densely, 0..size-1; shared by everything that keeps a table over locations.
+/// Numbers all locations of a schedule, 0..size-1; shared by everything that keeps a table over locations. Inputs and outputs that no rank gives or
+/// receives have one number together, so that a chunk of one sender and one receiver takes two places among any number of ranks.
 class LocationIndex {
  public:
   /// With `in_place`, the two names of a shared chunk get one number.
   LocationIndex(const Schedule& schedule, bool in_place);
   std::size_t size() const { return size_; }
   std::size_t operator()(const Location& location) const {
-    const auto buffer = (in_place_ && location.buffer == Buffer::input) ? Buffer::output : location.buffer;
-    return base_[location.rank.index() * 4 + static_cast<std::size_t>(buffer)] + location.slot;
+    switch (location.buffer) {
+      case Buffer::input: return in_row(inputs_[location.slot], location.rank);
+      case Buffer::output: return in_row((in_place_ ? inputs_ : outputs_)[location.slot], location.rank);
+      default: return base_[location.rank.index() * 2 + (location.buffer == Buffer::scratch ? 0 : 1)] + location.slot;
+    }
   }
 
  private:
+  // A chunk's places.
+  struct Row {
+    std::size_t first = 0;
+    std::uint32_t members = 0;  // where those who have a place are listed
+    std::uint32_t count = 0;
+  };
+  static constexpr std::uint32_t every_rank = static_cast<std::uint32_t>(-1);  // has a place; none is listed
+  std::size_t in_row(const Row& row, Rank rank) const {
+    if (row.count == every_rank) return row.first + rank.index();
+    for (std::uint32_t i = 0; i < row.count; ++i) {
+      if (members_[row.members + i] == rank) return row.first + i;
+    }
+    return nobodys_;
+  }
+  Row row_of(std::vector<Rank> members, std::size_t ranks);
+
   bool in_place_ = false;
   std::size_t size_ = 0;
-  std::vector<std::size_t> base_;
+  std::size_t nobodys_ = 0;
+  std::vector<Row> inputs_;  // by chunk; in place of outputs, too
+  std::vector<Row> outputs_;
+  std::vector<Rank> members_;
+  std::vector<std::size_t> base_;  // by rank: of scratch and host memory
 };
 
 }  // namespace p2plab
