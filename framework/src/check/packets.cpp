@@ -217,7 +217,8 @@ class PacketChecker {
   // another one of them stores.
   Status add_group(std::size_t rank, std::size_t begin, std::size_t end) {
     const auto& items = packets_.ranks[rank];
-    std::vector<Wait> waits;
+    auto& waits = as_program_.waits;  // those of a group lie there once, for all its items
+    const auto first = waits.size();
     for (auto i = begin; i < end; ++i) {
       for (const auto& source : items[i].sources) {
         if (!is_landing(source)) continue;
@@ -228,7 +229,7 @@ class PacketChecker {
         if (meet(items[earlier], items[i])) return fail(rank, i, items[i], fmt::format("is loaded before item {} has stored what it reads", earlier));
       }
     }
-    for (auto i = begin; i < end; ++i) add_item(items[i], waits);
+    for (auto i = begin; i < end; ++i) add_item(items[i], first);
     return {};
   }
 
@@ -242,7 +243,8 @@ class PacketChecker {
     });
   }
 
-  void add_item(const PacketItem& item, const std::vector<Wait>& waits) {
+  // It waits for all that was added from `first` on.
+  void add_item(const PacketItem& item, std::size_t first) {
     auto& out = as_program_;
     Instruction i{.step = item.step, .bytes = item.is_token() ? 0 : item.bytes};
     i.operands = static_cast<std::uint32_t>(out.operands.size());
@@ -252,9 +254,8 @@ class PacketChecker {
       for (const auto& source : item.sources) out.operands.push_back(as_operand(source));
       for (const auto& to : item.destinations) out.operands.push_back(as_operand(to));
     }
-    i.waits = static_cast<std::uint32_t>(out.waits.size());
-    i.wait_count = static_cast<std::uint32_t>(waits.size());
-    out.waits.insert(out.waits.end(), waits.begin(), waits.end());
+    i.waits = static_cast<std::uint32_t>(first);
+    i.wait_count = static_cast<std::uint32_t>(out.waits.size() - first);
     i.divides = item.divides;
     i.divisor = item.divisor;
     i.signals = true;
