@@ -62,7 +62,10 @@ class Waves {
     if (from_.folded) moves *= static_cast<std::size_t>(from_.images->images());
     const auto groups = groups_for(moves, rounds_of(packets_, threads_), threads_);
     to_.payload = from_.payload;
-    to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
+    const auto slice = wave_ / groups;
+    to_.tuning = {.blocks_per_lane = static_cast<int>(std::min<std::int64_t>(groups, most_slices_of_a_move(slice))),
+                  .slice = Bytes{slice},
+                  .protocol = protocol_of(packets_.wire)};
     to_.in_place = from_.in_place;
     to_.collective = from_.collective;
     to_.memory = from_.memory;
@@ -91,6 +94,15 @@ class Waves {
       }
     }
     return moves.size();
+  }
+
+  // Groups beyond have no packet of any move; they would only take memory, for each link of each path.
+  std::int64_t most_slices_of_a_move(std::int64_t slice) const {
+    std::int64_t most = 1;
+    for (const auto& moves : moves_) {
+      for (const auto& move : moves) most = std::max(most, (std::min(wave_, move.bytes) + slice - 1) / slice);
+    }
+    return most;
   }
 
   std::int64_t waves_of(const Move& move) const { return std::max<std::int64_t>(1, (move.bytes + wave_ - 1) / wave_); }
