@@ -65,7 +65,7 @@ std::array<std::string, 3> fields_of(const std::string& text) {
 
 FileDescriptor unix_socket() { return FileDescriptor{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)}; }
 
-// Who is at the other end; nobody that another user started is let in.
+// Who is at the other end, or listens there; nobody that another user started is let in, or led by.
 std::optional<pid_t> peer(int socket) {
   ucred who{};
   socklen_t size = sizeof who;
@@ -118,7 +118,10 @@ Result<FileDescriptor> connect_to(const std::string& name, const Token& token, S
   while (true) {
     auto socket = unix_socket();
     if (socket.get() < 0) return Error{ErrorCode::io, fmt::format("cannot make a socket: {}", std::strerror(errno))};
-    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0) return socket;
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0) {
+      if (peer(socket.get())) return socket;
+      return Error{ErrorCode::device_failure, "where rank 0 is awaited listens a process of another user"};
+    }
     if (Clock::now() >= until) {
       return Error{ErrorCode::device_failure,
                    fmt::format("rank 0 did not come within {:g} s", timeout.count()),
@@ -256,7 +259,8 @@ std::string RendezvousServer::place(Member member, const Message& hello) {
   else if (hello.rank < 0 || rank >= members_.size())
     why = fmt::format("rank {} came to a job of {}", hello.rank, job_of(ranks_));
   else if (members_[rank])
-    why = fmt::format("rank {} came twice: as process {} and as process {}; one job meets at an address at a time", hello.rank, members_[rank]->process, member.process);
+    why = fmt::format("rank {} came twice: as process {} and as process {}; one job meets at an address at a time", hello.rank,
+                      members_[rank]->process, member.process);
   if (why.empty())
     members_[rank] = std::move(member);
   else

@@ -2,9 +2,11 @@
 // Processes that nobody launched together meet by an invitation: all of them, or all hear the same reason why not.
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <thread>
 
@@ -117,6 +119,29 @@ TEST(Rendezvous, ARankThatComesTwiceIsFound) {
 }
 
 // Strangers who say nothing, nonsense, or go at once do not keep the ranks from meeting.
+// Names that follow from a job's can be guessed.
+TEST(Rendezvous, NobodyFollowsAnotherUsersRankZero) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+  const std::string name = "p2plab-test-another-user-" + std::to_string(getpid());
+  std::array<int, 2> ready{};
+  ASSERT_EQ(pipe(ready.data()), 0);
+  const auto other = fork();
+  if (other == 0) {
+    if (setuid(65534) != 0) _exit(1);
+    const auto listener = processes::listen_at(name);
+    if (write(ready[1], "x", 1) == 1) pause();
+    _exit(listener ? 0 : 1);
+  }
+  char byte = 0;
+  EXPECT_EQ(read(ready[0], &byte, 1), 1);
+  const auto met = processes::connect_to(name, {}, Seconds{5});
+  EXPECT_EQ(met ? std::string{"met"} : met.error().message, "where rank 0 is awaited listens a process of another user");
+  kill(other, SIGKILL);
+  waitpid(other, nullptr, 0);
+  close(ready[0]);
+  close(ready[1]);
+}
+
 TEST(Rendezvous, StrangersHarmNobody) {
   const auto invitation = *Invitation::make();
   std::vector<FileDescriptor> silent;
