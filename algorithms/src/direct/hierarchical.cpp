@@ -51,7 +51,7 @@ class Hierarchical final : public Planner {
     if (!parameters) return std::move(parameters).error();
     auto variants = read(*parameters);
     if (!variants) return std::move(variants).error();
-    if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
+    if (auto ok = check(collective, topology.ranks()); !ok) return std::move(ok).error();
     using enum CollectiveKind;
     if (collective.kind == gather || collective.kind == scatter) {
       return unsupported("hierarchical", collective.kind, "each block goes to one receiver only, so islands save nothing",

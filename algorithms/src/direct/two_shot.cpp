@@ -114,7 +114,7 @@ class TwoShot final : public Planner {
     }
   }
 
-  static const std::vector<Rank>& receivers(const DataFlow& flow, const Shard& shard) { return flow.block_of(shard.chunk).receivers; }
+  static const RankList& receivers(const DataFlow& flow, const Shard& shard) { return flow.block_of(shard.chunk).receivers; }
 
   // In round k everyone serves the shard k places on, so that no owner is everyone's target at once.
   static void push(DataFlow& flow, const std::vector<Shard>& shards, const std::vector<Rank>& members) {

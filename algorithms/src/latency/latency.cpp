@@ -33,7 +33,7 @@ class LatencyPlanner final : public Planner {
     if (!parameters) return std::move(parameters).error();
     auto problem = read(*parameters);
     if (!problem) return std::move(problem).error();
-    if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
+    if (auto ok = check(collective, topology.ranks()); !ok) return std::move(ok).error();
     if (topology.ranks() > most_ranks) {
       return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks),
                          "use tree or two_shot");

@@ -104,7 +104,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   if (!parameters) return std::move(parameters).error();
   const auto limit = time_limit(*parameters, call.options());
   if (!limit) return limit.error();
-  if (auto blocks = contract(collective, evaluator_.topology().ranks()); !blocks) return std::move(blocks).error();
+  if (auto ok = check(collective, evaluator_.topology().ranks()); !ok) return std::move(ok).error();
   const auto tell = [&](const std::string& name, std::optional<Seconds> time) {
     if (call.options().considered) call.options().considered(name, time);
   };

@@ -73,36 +73,43 @@ Status check_pairs(const Collective& c) {
 }
 
 std::vector<Block> blocks_of(const Collective& c, const std::vector<Rank>& senders) {
-  const auto gives = [&](Rank r) { return contains(senders, r); };
   const auto share = [&](std::size_t i) { return c.shares.empty() ? std::int64_t{1} : c.shares[i]; };
+  std::vector<bool> gives;      // by member
+  std::vector<RankList> alone;  // the same
+  for (const auto rank : c.members) {
+    gives.push_back(!contains(c.silent, rank));
+    alone.push_back({rank});
+  }
   // A block that nobody contributes to is not there.
-  const auto own = [&](std::size_t i, std::vector<Rank> receivers) {
-    return gives(c.members[i]) ? Block{share(i), {c.members[i]}, std::move(receivers)} : Block{0, {}, {}};
-  };
+  const auto own = [&](std::size_t i, const RankList& receivers) { return gives[i] ? Block{share(i), alone[i], receivers} : Block{0, {}, {}}; };
+  const RankList all(c.members);
+  const RankList contributors(senders);
+  const RankList root{c.root};
   std::vector<Block> blocks;
   switch (c.kind) {
-    case CollectiveKind::all_reduce: return {{1, senders, c.members}};
-    case CollectiveKind::broadcast: return {{1, {c.root}, c.members}};
-    case CollectiveKind::reduce: return {{1, senders, {c.root}}};
+    case CollectiveKind::all_reduce: return {{1, contributors, all}};
+    case CollectiveKind::broadcast: return {{1, root, all}};
+    case CollectiveKind::reduce: return {{1, contributors, root}};
     case CollectiveKind::reduce_scatter:
-      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back({share(i), senders, {c.members[i]}});
+      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back({share(i), contributors, alone[i]});
       return blocks;
     case CollectiveKind::all_gather:
-      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back(own(i, c.members));
+      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back(own(i, all));
       return blocks;
     case CollectiveKind::gather:
-      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back(own(i, {c.root}));
+      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back(own(i, root));
       return blocks;
     case CollectiveKind::scatter:
-      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back({share(i), {c.root}, {c.members[i]}});
+      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back({share(i), root, alone[i]});
       return blocks;
     case CollectiveKind::all_to_all:
+      blocks.reserve(alone.size() * alone.size());
       for (std::size_t from = 0; from < c.members.size(); ++from) {
-        for (const auto to : c.members) blocks.push_back(own(from, {to}));
+        for (const auto& to : alone) blocks.push_back(own(from, to));
       }
       return blocks;
     case CollectiveKind::send_receive:
-      for (const auto& [from, to] : c.pairs) blocks.push_back(gives(from) ? Block{1, {from}, {to}} : Block{0, {}, {}});
+      for (const auto& [from, to] : c.pairs) blocks.push_back(contains(senders, from) ? Block{1, {from}, {to}} : Block{0, {}, {}});
       return blocks;
   }
   return blocks;
@@ -128,11 +135,15 @@ Collective make_collective(CollectiveKind kind, int ranks, Rank root) {
   return collective;
 }
 
+Status check(const Collective& collective, int ranks) {
+  if (auto ok = check_ranks(collective, ranks); !ok) return ok;
+  if (auto ok = check_shares(collective); !ok) return ok;
+  if (auto ok = check_givers(collective); !ok) return ok;
+  return check_pairs(collective);
+}
+
 Result<std::vector<Block>> contract(const Collective& collective, int ranks) {
-  if (auto ok = check_ranks(collective, ranks); !ok) return std::move(ok).error();
-  if (auto ok = check_shares(collective); !ok) return std::move(ok).error();
-  if (auto ok = check_givers(collective); !ok) return std::move(ok).error();
-  if (auto ok = check_pairs(collective); !ok) return std::move(ok).error();
+  if (auto ok = check(collective, ranks); !ok) return std::move(ok).error();
   std::vector<Rank> senders;
   for (const auto rank : collective.members) {
     if (!contains(collective.silent, rank)) senders.push_back(rank);

@@ -12,13 +12,13 @@ LocationIndex::LocationIndex(const Schedule& schedule, bool in_place) : in_place
   const auto ranks = static_cast<std::size_t>(schedule.ranks());
   for (std::size_t c = 0; c < schedule.chunks().size(); ++c) {
     const auto& block = schedule.block_of(ChunkId{static_cast<std::int64_t>(c)});
-    auto members = block.contributors;
+    std::vector<Rank> members(block.contributors.begin(), block.contributors.end());
     if (in_place) {
       members.insert(members.end(), block.receivers.begin(), block.receivers.end());
       inputs_.push_back(row_of(std::move(members), ranks));
     } else {
       inputs_.push_back(row_of(std::move(members), ranks));
-      outputs_.push_back(row_of(block.receivers, ranks));
+      outputs_.push_back(row_of({block.receivers.begin(), block.receivers.end()}, ranks));
     }
   }
   for (int r = 0; r < schedule.ranks(); ++r) {

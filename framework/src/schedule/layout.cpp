@@ -150,8 +150,7 @@ BufferLayout::BufferLayout(const Collective& collective, std::span<const Block> 
 }
 
 // At first all ranks are alike; each block parts those that hold it from those that do not.
-BufferLayout::Sides BufferLayout::sides(std::span<const Block> blocks, int ranks, const std::vector<std::int64_t>& bytes,
-                                        std::vector<Rank> Block::*holders) {
+BufferLayout::Sides BufferLayout::sides(std::span<const Block> blocks, int ranks, const std::vector<std::int64_t>& bytes, RankList Block::*holders) {
   Sides sides{{}, std::vector<std::size_t>(static_cast<std::size_t>(ranks))};
   std::vector<std::size_t> size{sides.of_rank.size()};
   std::vector<std::size_t> held(1);    // of each side, by the block at hand

@@ -108,7 +108,7 @@ Result<Schedule::Builder> Schedule::Builder::create(Collective collective, int r
   Builder builder;
   builder.schedule_.collective_ = std::move(collective);
   builder.schedule_.ranks_ = ranks;
-  builder.schedule_.blocks_ = *std::move(blocks);
+  builder.schedule_.blocks_ = std::make_shared<const std::vector<Block>>(*std::move(blocks));
   return builder;
 }
 

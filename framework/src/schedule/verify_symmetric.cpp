@@ -87,7 +87,7 @@ class ImageCheck {
   }
 
   // Is one set of ranks the other, moved by the image?
-  bool moved(int image, const std::vector<Rank>& from, const std::vector<Rank>& to) {
+  bool moved(int image, const RankList& from, const RankList& to) {
     if (from.size() != to.size()) return false;
     ++mark_;
     for (const auto rank : from) marked_[schedule_.in_image(image, rank).index()] = mark_;

@@ -121,7 +121,7 @@ class ReferencePattern {
   }
 
   ReduceOp op_;
-  const std::vector<Rank>& ranks_;
+  const RankList& ranks_;
   std::int64_t contributions_;
   std::uint64_t start_;
   std::uint64_t seed_;

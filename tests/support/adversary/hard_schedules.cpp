@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace p2plab::test {
 
 namespace {
 
-std::set<int> numbers(const std::vector<Rank>& ranks) {
+std::set<int> numbers(std::span<const Rank> ranks) {
   std::set<int> all;
   for (const auto rank : ranks) all.insert(rank.value);
   return all;
@@ -125,7 +126,7 @@ void HardSchedules::hold_inputs() {
 }
 
 bool HardSchedules::is_shared(int rank, int chunk) const {
-  const auto has = [&](const std::vector<Rank>& ranks) { return std::ranges::count(ranks, Rank{rank}) > 0; };
+  const auto has = [&](const RankList& ranks) { return std::ranges::count(ranks, Rank{rank}) > 0; };
   return in_place_ && has(block_of(chunk).contributors) && has(block_of(chunk).receivers);
 }
 

@@ -45,8 +45,8 @@ class HardSchedules {
 
   int between(int least, int most) { return least + static_cast<int>(random_() % static_cast<std::uint64_t>(most - least + 1)); }
   bool chance(int percent) { return between(1, 100) <= percent; }
-  template <class T>
-  const T& any(const std::vector<T>& of) {
+  template <class List>
+  decltype(auto) any(const List& of) {
     return of[random_() % of.size()];
   }
 

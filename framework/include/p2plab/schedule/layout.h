@@ -64,7 +64,7 @@ class BufferLayout {
     std::vector<std::size_t> of_rank;
     const Side& of(Rank rank) const { return all[of_rank[rank.index()]]; }
   };
-  static Sides sides(std::span<const Block> blocks, int ranks, const std::vector<std::int64_t>& bytes, std::vector<Rank> Block::*holders);
+  static Sides sides(std::span<const Block> blocks, int ranks, const std::vector<std::int64_t>& bytes, RankList Block::*holders);
 
   Sides inputs_;
   Sides outputs_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,12 +24,12 @@ class Schedule {
   const Collective& collective() && = delete;
   /// Number of ranks of the machine (members and others).
   int ranks() const { return ranks_; }
-  std::span<const Block> blocks() const& { return blocks_; }
+  std::span<const Block> blocks() const& { return *blocks_; }
   std::span<const Block> blocks() && = delete;
   /// The chunks of all images, those of the base first.
   std::span<const Chunk> chunks() const& { return chunks_; }
   std::span<const Chunk> chunks() && = delete;
-  const Block& block_of(ChunkId chunk) const& { return blocks_[static_cast<std::size_t>(chunks_[chunk.index()].block)]; }
+  const Block& block_of(ChunkId chunk) const& { return (*blocks_)[static_cast<std::size_t>(chunks_[chunk.index()].block)]; }
   const Block& block_of(ChunkId chunk) && = delete;
 
   /// The steps of all images.
@@ -66,7 +67,7 @@ class Schedule {
 
   Collective collective_;
   int ranks_ = 0;
-  std::vector<Block> blocks_;
+  std::shared_ptr<const std::vector<Block>> blocks_;  // copies share them
   std::vector<Chunk> chunks_;
   std::vector<Rank> executors_;
   std::vector<std::uint32_t> source_ends_;  // locations of step i: [ends_[i-1], source_ends_[i]) then up to ends_[i]
@@ -88,7 +89,7 @@ class Schedule::Builder {
   /// Errors: those of `contract`.
   static Result<Builder> create(Collective collective, int ranks);
 
-  std::span<const Block> blocks() const& { return schedule_.blocks_; }
+  std::span<const Block> blocks() const& { return *schedule_.blocks_; }
   std::span<const Block> blocks() && = delete;
   int chunk_count() const { return static_cast<int>(schedule_.chunks_.size()); }
 

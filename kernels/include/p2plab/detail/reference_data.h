@@ -60,7 +60,7 @@ class TestData {
   ReduceOp op_;
   bool reduces_;
   std::uint64_t seed_;
-  std::vector<std::vector<Rank>> contributors_;  // per block
+  std::vector<RankList> contributors_;  // per block
   std::vector<std::int64_t> elements_;
   std::vector<std::int64_t> starts_;  // number of the block's first element, all blocks in a row
   std::vector<Kept> kept_;            // by block; none before `keep`
