@@ -16,19 +16,16 @@ namespace {
 
 constexpr Seconds unknown{std::numeric_limits<double>::infinity()};
 
-// Of the routes between two members, the quicker direction; unknown where none leads from one to the other, as between rails: no hop goes there.
-Seconds latency_between(const Topology& topology, Rank a, Rank b) {
-  const auto along = [&](std::span<const LinkId> path) {
-    if (path.empty()) return unknown;
-    Seconds sum{0};
-    for (const auto link : path) sum += topology.link(link).latency;
-    return sum;
-  };
-  return std::min(along(topology.routes().between(a, b)), along(topology.routes().between(b, a)));
-}
-
 // Prim's algorithm on all pairs; unknown where they do not hang together.
 Seconds least_spanning_tree(const Topology& topology, const std::vector<Rank>& members) {
+  const auto& kinds = topology.routes().kinds();
+  const auto of_kind = kinds.each(unknown, [&](Rank from, Rank to) {
+    Seconds sum{0};
+    for (const auto link : topology.routes().between(from, to)) sum += topology.link(link).latency;
+    return sum;
+  });
+  // The quicker direction; unknown where no route leads from one to the other, as between rails: no hop goes there.
+  const auto latency_between = [&](Rank a, Rank b) { return std::min(of_kind[kinds.of(a, b)], of_kind[kinds.of(b, a)]); };
   const bool relays = std::cmp_less(members.size(), topology.ranks());  // others might join what no route joins
   std::vector<Seconds> away(members.size(), unknown);                   // from the tree so far
   std::vector<bool> inside(members.size());
@@ -39,7 +36,7 @@ Seconds least_spanning_tree(const Topology& topology, const std::vector<Rank>& m
     std::size_t next = members.size();
     for (std::size_t m = 0; m < members.size(); ++m) {
       if (inside[m]) continue;
-      const auto latency = latency_between(topology, members[newest], members[m]);
+      const auto latency = latency_between(members[newest], members[m]);
       away[m] = std::min(away[m], relays && latency == unknown ? Seconds{0} : latency);
       if (next == members.size() || away[m] < away[next]) next = m;
     }

@@ -173,9 +173,10 @@ std::vector<int> Tree::depths() const {
 int Tree::height() const { return std::ranges::max(depths()); }
 
 std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members) {
-  const auto width = [&](Rank a, Rank b) {
-    return std::max(routes.bottleneck(routes.between(a, b)).bytes_per_second(), routes.bottleneck(routes.between(b, a)).bytes_per_second());
-  };
+  const auto& kinds = routes.kinds();
+  const auto of_kind =
+      kinds.each(std::int64_t{0}, [&](Rank from, Rank to) { return routes.bottleneck(routes.between(from, to)).bytes_per_second(); });
+  const auto width = [&](Rank a, Rank b) { return std::max(of_kind[kinds.of(a, b)], of_kind[kinds.of(b, a)]); };
   // A tree has an edge from the first member on, and one out of those that are as near to it as any (its server).
   std::vector<std::int64_t> from_first;
   for (const auto rank : members.subspan(1)) from_first.push_back(width(members[0], rank));
