@@ -7,6 +7,7 @@
 // fractional packing of directed Hamiltonian cycles into the machine's links (NCCL searches integral ones), each with its own channel and its share
 // of the data.
 #include <array>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -23,17 +24,18 @@ namespace {
 // One ring of the plan; places count around it.
 class NumberedRing {
  public:
-  NumberedRing(Ring ring, int channel) : ring_(std::move(ring)), channel_(channel) {}
+  NumberedRing(Ring ring, int channel) : ring_(std::move(ring)), channel_(channel) {
+    for (int p = 0; p < size(); ++p) {
+      const auto rank = at(p).index();
+      if (rank >= places_.size()) places_.resize(rank + 1);
+      places_[rank] = p;
+    }
+  }
 
   int size() const { return static_cast<int>(ring_.order.size()); }
   Chunk piece(std::size_t block) const { return {static_cast<std::int32_t>(block), static_cast<std::uint32_t>(ring_.weight), channel_}; }
   Rank at(int place) const { return ring_.order[static_cast<std::size_t>(place % size())]; }
-  int place_of(Rank rank) const {
-    int place = 0;
-    while (at(place) != rank) ++place;
-    return place;
-  }
-
+  int place_of(Rank rank) const { return places_[rank.index()]; }
   int hops(Rank from, Rank to) const { return (place_of(to) - place_of(from) + size()) % size(); }
 
   /// `hops` moves from `place` on, the first of them in `round`.
@@ -44,7 +46,14 @@ class NumberedRing {
  private:
   Ring ring_;
   int channel_;
+  std::vector<int> places_;  // by rank
 };
+
+std::vector<NumberedRing> numbered(std::vector<Ring> rings) {
+  std::vector<NumberedRing> all;
+  for (auto& ring : rings) all.emplace_back(std::move(ring), static_cast<int>(all.size()));
+  return all;
+}
 
 // Has each block one sender and one receiver?
 bool one_to_one(CollectiveKind kind) {
@@ -72,21 +81,28 @@ void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collecti
   }
 }
 
-// Each block takes the ring that brings it to its receiver in the fewest hops; equal ones take turns.
+// The ring that brings block b to its receiver in the fewest hops; equal ones take turns. None: nobody gives anything.
+struct ShortestWay {
+  std::size_t ring = 0;
+  int hops = 0;
+};
+ShortestWay shortest_way(std::span<const Block> blocks, std::size_t b, const std::vector<NumberedRing>& all) {
+  const auto& block = blocks[b];
+  if (block.contributors.empty()) return {};
+  ShortestWay best{0, all[0].size()};
+  for (std::size_t t = 0; t < all.size(); ++t) {
+    const auto ring = (b + t) % all.size();
+    const int hops = all[ring].hops(block.contributors[0], block.receivers[0]);
+    if (hops < best.hops) best = {ring, hops};
+  }
+  return best;
+}
+
 void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<NumberedRing>& all) {
   for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
-    const auto block = flow.blocks()[b];
-    std::size_t best = 0;
-    int fewest = all[0].size();
-    for (std::size_t t = 0; t < all.size() && !block.contributors.empty(); ++t) {
-      const auto ring = (b + t) % all.size();
-      const int hops = all[ring].hops(block.contributors[0], block.receivers[0]);
-      if (hops >= fewest) continue;
-      fewest = hops;
-      best = ring;
-    }
-    const auto chunk = flow.add_chunk(all[best].piece(b));
-    if (!block.contributors.empty()) all[best].travel(moves, chunk, all[best].place_of(block.contributors[0]), fewest, 0);
+    const auto [ring, hops] = shortest_way(flow.blocks(), b, all);
+    const auto chunk = flow.add_chunk(all[ring].piece(b));
+    if (hops > 0) all[ring].travel(moves, chunk, all[ring].place_of(flow.blocks()[b].contributors[0]), hops, 0);
   }
 }
 
@@ -117,7 +133,7 @@ class RingPlanner final : public Planner {
     const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
     auto rings = find_rings(topology, collective.members, {wanted, static_cast<int>(*most)});
     if (!rings) return std::move(rings).error();
-    if (const auto steps = steps_along(collective, rings->size()); steps > context.most_steps)
+    if (const auto steps = steps_along(collective, flow->blocks(), *rings); steps > context.most_steps)
       return Error{ErrorCode::unsupported, fmt::format("ring would take {} steps, beyond the {} that are looked at", steps, context.most_steps)};
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
@@ -133,12 +149,17 @@ class RingPlanner final : public Planner {
 
  private:
   static bool is_chain(CollectiveKind kind) { return kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce; }
-  // Of what goes around whole rings; others: 0.
-  static std::size_t steps_along(const Collective& collective, std::size_t rings) {
+  // Of chains: 0.
+  static std::size_t steps_along(const Collective& collective, std::span<const Block> blocks, const std::vector<Ring>& rings) {
     const auto members = collective.members.size();
-    const auto around = rings * members * (members - 1);
+    const auto around = rings.size() * members * (members - 1);
     if (collective.kind == CollectiveKind::all_reduce) return 2 * around;
-    return collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter ? around : 0;
+    if (collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter) return around;
+    if (!one_to_one(collective.kind) || rings.empty()) return 0;
+    const auto all = numbered(rings);
+    std::size_t steps = 0;
+    for (std::size_t b = 0; b < blocks.size(); ++b) steps += static_cast<std::size_t>(shortest_way(blocks, b, all).hops);
+    return steps;
   }
   static std::string describe(const std::vector<Ring>& rings) {
     if (rings.empty()) return "one member needs no ring";
@@ -162,8 +183,7 @@ class RingPlanner final : public Planner {
 }  // namespace
 
 Result<Plan> plan_along(DataFlow flow, const Collective& collective, std::vector<Ring> rings, RingPlanLabel label) {
-  std::vector<NumberedRing> all;
-  for (auto& ring : rings) all.emplace_back(std::move(ring), static_cast<int>(all.size()));
+  const auto all = numbered(std::move(rings));
   std::vector<Move> moves;
   if (collective.kind == CollectiveKind::all_reduce) {
     for (const auto& ring : all) twice_around(flow, moves, ring);

@@ -177,8 +177,9 @@ TEST(Ring, EndsTheSearchAmongManyGpusWithoutSymmetry) {
 
 TEST(Ring, IsRefusedOnlyIfItTakesMoreStepsThanAreLookedAt) {
   for (const auto& machine : {test::one_switch(6), *make_preset("dgx-v100", {}), *make_preset("torus", {{"dims", "3x4"}})}) {
-    for (const auto* planner : {"ring", "forest"}) {
-      for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::reduce_scatter}) {
+    for (const std::string planner : {"ring", "forest"}) {
+      for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::reduce_scatter, CollectiveKind::all_to_all, CollectiveKind::gather}) {
+        if (planner == "forest" && !reduces(kind)) continue;
         const auto collective = make_collective(kind, machine.ranks());
         const auto steps = test::plan_on(machine, planner, collective)->schedule.step_count();
         EXPECT_TRUE(test::plan_on(machine, planner, collective, {}, {.most_steps = steps})) << planner << " on " << machine.name();
