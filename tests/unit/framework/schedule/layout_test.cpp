@@ -2,6 +2,7 @@
 #include "p2plab/schedule/layout.h"
 
 #include <algorithm>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -49,6 +50,28 @@ TEST(BufferLayout, PutsBlocksOneBehindTheOtherWhoeverHoldsThem) {
   auto uneven = make_collective(all_gather, 4);
   uneven.shares = {3, 0, 1, 5};
   expect_no_gaps(uneven, 4, 100);
+}
+
+// Of 64 ranks there are 64 lists of one, and one of all.
+TEST(Contract, KeepsEachListOfRanksOnce) {
+  using enum CollectiveKind;
+  const auto lists = [](CollectiveKind kind, int silent) {
+    auto collective = make_collective(kind, 64);
+    for (int r = 0; r < silent; ++r) collective.silent.push_back(Rank{r});
+    std::set<const Rank*> all;
+    const auto blocks = *contract(collective, 64);
+    for (const auto& block : blocks) {
+      for (const auto* list : {&block.contributors, &block.receivers}) {
+        if (!list->empty()) all.insert(list->begin());
+      }
+    }
+    return all.size();
+  };
+  EXPECT_EQ(lists(all_to_all, 0), 64U);
+  EXPECT_EQ(lists(all_gather, 0), 65U);
+  EXPECT_EQ(lists(all_gather, 2), 63U);
+  EXPECT_EQ(lists(reduce_scatter, 0), 65U);
+  EXPECT_EQ(lists(gather, 0), 65U);
 }
 
 }  // namespace
