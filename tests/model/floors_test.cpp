@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "floors/delays.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/packet_program.h"
@@ -72,6 +73,25 @@ TEST(SlicesFloor, IsNoMoreThanSlicesTake) {
 }
 
 // 2 (n - 1) hops, each with a loop, a flag and the link's latency.
+TEST(UnlikeGpus, TellHowFarAllGpusAre) {
+  const auto longest = [](const Topology& machine, const std::vector<NodeId>& senders) {
+    double way = 0;
+    for (const auto sender : senders) {
+      const auto ways = delays(machine, std::vector{sender}, Towards::from_them, 1e-6);
+      for (int r = 0; r < machine.ranks(); ++r) way = std::max(way, ways[machine.node_of(Rank{r}).index()]);
+    }
+    return way;
+  };
+  for (const auto& [name, kinds] : {std::pair{"hgx-a100:nodes=8", 1U}, std::pair{"torus:dims=8x9", 1U}, std::pair{"hgx-a100:nodes=2", 16U}}) {
+    const auto machine = *resolve_topology(name);
+    std::vector<NodeId> all;
+    for (int r = 0; r < machine.ranks(); ++r) all.push_back(machine.node_of(Rank{r}));
+    const auto unlike = unlike_gpus(machine);
+    EXPECT_EQ(unlike.size(), kinds) << name;
+    EXPECT_EQ(longest(machine, unlike), longest(machine, all)) << name;
+  }
+}
+
 TEST(SlicesFloor, CountsTheHopsOfARing) {
   const auto machine = test::one_switch(8);
   const auto plan = test::plan_on(machine, "ring", CollectiveKind::all_reduce, {{"rings", "1"}});

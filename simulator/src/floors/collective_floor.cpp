@@ -151,12 +151,14 @@ class Floors {
 
   // The least way between the two that are farthest apart, of all senders or of a few.
   double longest_way(double turn) const {
-    const auto all = senders_.size() * topology_.links().size() <= most_looks;
+    const auto ranks = static_cast<std::size_t>(topology_.ranks());
+    const auto senders = senders_.size() == ranks && receivers_.size() == ranks ? unlike_gpus(topology_) : senders_;
+    const auto all = senders.size() * topology_.links().size() <= most_looks;
     constexpr std::size_t few = 4;
-    const auto every = all ? 1 : std::max<std::size_t>(1, senders_.size() / few);
+    const auto every = all ? 1 : std::max<std::size_t>(1, senders.size() / few);
     double longest = 0;
-    for (std::size_t s = 0; s < senders_.size(); s += every) {
-      const auto ways = delays(topology_, std::span{senders_}.subspan(s, 1), Towards::from_them, turn);
+    for (std::size_t s = 0; s < senders.size(); s += every) {
+      const auto ways = delays(topology_, std::span{senders}.subspan(s, 1), Towards::from_them, turn);
       for (const auto receiver : receivers_) {
         const auto way = ways[receiver.index()];
         // In gather, scatter and all-to-all some only get from others; which, the bound's own latency says.

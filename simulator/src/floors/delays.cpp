@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "p2plab/detail/symmetry.h"
+
 namespace p2plab {
 
 namespace {
@@ -13,6 +15,25 @@ namespace {
 constexpr double far = std::numeric_limits<double>::infinity();
 
 }  // namespace
+
+std::vector<NodeId> unlike_gpus(const Topology& topology) {
+  constexpr int many = 64;
+  const bool looks = topology.ranks() >= many;
+  std::vector<const std::vector<std::int32_t>*> images;
+  if (looks) {
+    for (const auto& symmetry : topology.symmetries()) images.push_back(&symmetry.nodes);
+  }
+  const auto orbit = orbits(topology.nodes().size(), images);
+  std::vector<bool> known(orbit.size());
+  std::vector<NodeId> unlike;
+  for (int r = 0; r < topology.ranks(); ++r) {
+    const auto node = topology.node_of(Rank{r});
+    const auto kind = static_cast<std::size_t>(orbit[node.index()]);
+    if (!known[kind]) unlike.push_back(node);
+    known[kind] = true;
+  }
+  return unlike;
+}
 
 std::vector<double> delays(const Topology& topology, std::span<const NodeId> ends, Towards towards, double stop) {
   std::vector<double> known(topology.nodes().size(), far);

@@ -16,6 +16,9 @@ enum class Towards { from_them, to_them };
 /// By node, in seconds: the least delay from the nearest of `ends` (or to it); each GPU on the way costs `stop`. Infinite: out of reach.
 std::vector<double> delays(const Topology& topology, std::span<const NodeId> ends, Towards towards, double stop);
 
+/// One of all GPUs that the machine's symmetry maps onto each other: the others are as far from all GPUs as it is. Of few GPUs, all.
+std::vector<NodeId> unlike_gpus(const Topology& topology);
+
 /// How far nodes are from GPUs that have labels, along ways without a GPU in between.
 class NearestGpus {
  public:
