@@ -144,12 +144,18 @@ class Hierarchical final : public Planner {
     return plans;
   }
 
+  // Of 256 as context.fold_from: 192 where sums are handed out again, else 96. Folded programs can be cut finer, of few images too fine to be
+  // searched.
+  static std::size_t fold_islands_from(const PlanContext& context, CollectiveKind kind) {
+    return context.fold_from * (kind == CollectiveKind::all_reduce ? 6 : 3) / 8;
+  }
+
   // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, that of its first member.
   static std::optional<RotatedIslands> rotated(const IslandVariant& variant, const Hierarchy& hierarchy, const Collective& collective,
                                                const Topology& topology, const PlanContext& context) {
     using enum CollectiveKind;
     const bool alike = collective.kind == all_reduce || collective.kind == all_gather || collective.kind == reduce_scatter;
-    if (!alike || collective.members.size() < context.fold_from) return std::nullopt;
+    if (!alike || collective.members.size() < fold_islands_from(context, collective.kind)) return std::nullopt;
     const bool rooted = collective.kind == all_reduce && variant.across == Across::tree;
     return RotatedIslands::create(hierarchy, collective, topology.ranks(), rooted ? 0 : hierarchy.levels() - 1);
   }

@@ -141,6 +141,18 @@ TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
   }
 }
 
+TEST(Hierarchical, FoldsFrom96RanksOnAndAllReducesFrom192) {
+  const auto folds = [](const char* machine, CollectiveKind kind) {
+    const auto plan = plan_on(*resolve_topology(machine), "hierarchical", kind);
+    EXPECT_TRUE(plan);
+    return plan && plan->schedule.folding().folded();
+  };
+  EXPECT_FALSE(folds("hgx-a100:nodes=8", CollectiveKind::reduce_scatter));
+  EXPECT_TRUE(folds("hgx-a100:nodes=12", CollectiveKind::reduce_scatter));
+  EXPECT_FALSE(folds("hgx-a100:nodes=16", CollectiveKind::all_reduce));
+  EXPECT_TRUE(folds("hgx-a100:nodes=24", CollectiveKind::all_reduce));
+}
+
 TEST(Hierarchical, ServesUnevenIslands) {
   // Five ranks of two quads: an island of four and one of one, which takes all four shards.
   const auto topology = test::islands_over_pcie(2, 4);
