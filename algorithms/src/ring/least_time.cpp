@@ -2,6 +2,7 @@
 #include "ring/least_time.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -56,16 +57,22 @@ Seconds least_first_link(const Topology& topology, const std::vector<Rank>& memb
 }
 
 // All-to-all: along each ring a member reaches one more server with each crossing of the network, so with c crossings at most c times as many as
-// there are rings; and all blocks' crossings together go over the links out of the servers. None where servers differ in size, or there is one.
+// there are rings, the largest first at best; and all blocks' crossings together go over the links out of the servers. None where there is one.
 std::optional<Seconds> least_time_of_crossings(const Topology& topology, const std::vector<Rank>& members, const RingLoad& load) {
   const auto servers = servers_of(topology, members);
-  const auto size = servers.front().size();
-  if (std::ranges::any_of(servers, [&](const auto& server) { return server.size() != size; })) return std::nullopt;
   const auto rates = rates_out_of(topology, members, servers);
   if (rates.empty()) return std::nullopt;
-  std::size_t crossings = 0;  // of what one member sends, in blocks
-  for (std::size_t k = 1; k < servers.size(); ++k) crossings += size * ((k + load.rings - 1) / load.rings);
-  const auto blocks = static_cast<double>(crossings) * static_cast<double>(members.size());
+  std::vector<std::size_t> sizes;
+  for (const auto& server : servers) sizes.push_back(server.size());
+  std::ranges::sort(sizes, std::greater{});
+  double blocks = 0;  // times their crossings
+  for (std::size_t own = 0; own < sizes.size(); ++own) {
+    std::size_t crossings = 0;  // of what one member sends
+    for (std::size_t k = 0, reached = 0; k < sizes.size(); ++k) {
+      if (k != own) crossings += sizes[k] * ((++reached + load.rings - 1) / load.rings);
+    }
+    blocks += static_cast<double>(crossings) * static_cast<double>(sizes[own]);
+  }
   return Seconds{blocks * load.block / std::accumulate(rates.begin(), rates.end(), 0.0)};
 }
 

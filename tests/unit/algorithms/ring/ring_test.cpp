@@ -166,6 +166,17 @@ TEST(Ring, FindsRingsOfLargeMeshesToriAndHypercubes) {
 }
 
 // The number that is told before a plan is listed is never above that of its steps; forests tell one, too.
+// Five servers, of which one has three GPUs: 19 members, each of which reaches one more server with each crossing, the large ones first.
+TEST(Ring, TakesAtLeastItsCrossingsWhereServersDifferInSize) {
+  const auto topology = apply_mask(test::servers(5, 4), {.gpus = {"gpu1"}});
+  ASSERT_TRUE(topology);
+  const auto least = least_time_around(*topology, make_collective(CollectiveKind::all_to_all, 19), {1, 1000});
+  ASSERT_TRUE(least);
+  const double of_small = 3 * (4 * (1 + 2 + 3 + 4));
+  const double of_large = 16 * (4 * (1 + 2 + 3) + 3 * 4);
+  EXPECT_NEAR(least->count(), (of_small + of_large) * 1000 / (19 * 50e9), 1e-15);
+}
+
 // One NIC of 160 is lost, so that no cycle on offer fits: the search among all pairs ends after as many cycles as take a second.
 TEST(Ring, EndsTheSearchAmongManyGpusWithoutSymmetry) {
   const auto topology = apply_mask(test::servers(20, 8), {.links = {{.from = "gpu3", .to = "nic3"}}});
