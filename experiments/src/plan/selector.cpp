@@ -29,12 +29,13 @@ constexpr double tiny_chunk = 4096;             // bytes: what each chunk's end 
 constexpr double rounded_to = 16;               // bytes
 constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
 constexpr std::size_t many_members = 64;
-constexpr std::size_t many_steps = 1 << 16;     // from here on it is worth asking whether a plan was weighed before
-constexpr std::size_t most_steps = 8'000'000;   // of a plan in large groups: its program takes gigabytes
-constexpr double near_enough = 2.5;             // times the bound: from there on plans too long to be tuned are not looked at
-constexpr std::size_t long_unfolded = 1 << 17;  // steps: lowering and simulating them takes seconds
-constexpr double near_the_floor = 1.25;         // from there on such plans are not looked at
-constexpr double worth_a_plan = 0.005;          // of large groups: what the best so far must still be above the bound
+constexpr std::size_t many_steps = 1 << 16;      // from here on it is worth asking whether a plan was weighed before
+constexpr std::size_t most_steps = 8'000'000;    // of a plan in large groups: its program takes gigabytes
+constexpr std::size_t most_listed = 32'000'000;  // of a plan in large groups, folded or not, where there is nothing else yet
+constexpr double near_enough = 2.5;              // times the bound: from there on plans too long to be tuned are not looked at
+constexpr std::size_t long_unfolded = 1 << 17;   // steps: lowering and simulating them takes seconds
+constexpr double near_the_floor = 1.25;          // from there on such plans are not looked at
+constexpr double worth_a_plan = 0.005;           // of large groups: what the best so far must still be above the bound
 
 Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const PlanningOptions& options) {
   if (parameters.at("time_limit") == "none") return options.time_limit;
@@ -123,7 +124,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     auto mine = call.options();
     // A planner that searches as long as it may leaves half to the others.
     if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed) / 2;
-    if (collective.members.size() >= many_members && !found.empty()) mine.most_steps = most_steps_beside(weighed, asked.anyone);
+    if (collective.members.size() >= many_members) mine.most_steps = found.empty() ? most_listed : most_steps_beside(weighed, asked.anyone);
     auto candidate = weigh(asked, weighed, collective, payload, PlanCall(mine));
     if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
