@@ -21,7 +21,7 @@ std::vector<Hop> way(const Hierarchy& hierarchy, Rank from, Rank to) {
     if (next != from) hops.push_back({level, from, next});
     from = next;
   };
-  const auto sender = hierarchy.digits_of(from);
+  const auto& sender = hierarchy.digits_of(from);
   const auto& digits = hierarchy.digits_of(to);
   int level = 0;
   for (; level < hierarchy.levels() && from != to; ++level) {

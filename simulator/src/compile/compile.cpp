@@ -125,8 +125,9 @@ std::vector<LanePlace> places_of(const Program& program) {
   return places;
 }
 
-// The lane that a wait of a folded program names, as the representatives have it; marked, if it is another rank's.
-std::uint32_t folded_lane(const Program& program, const Lane& waiting, std::uint32_t named) {
+// The lane that a wait names, of a folded program as the representatives have it; marked, if it is another rank's.
+std::uint32_t awaited_lane(const Program& program, const Lane& waiting, std::uint32_t named) {
+  if (!program.folded) return named | (program.lanes[named].rank == waiting.rank ? 0 : other_rank);
   const auto lanes = static_cast<std::uint32_t>(program.lanes.size());
   const auto rank = program.images->moved(static_cast<int>(named / lanes), program.lanes[named % lanes].rank);
   return named % lanes | (rank == waiting.rank ? 0 : other_rank);
@@ -188,9 +189,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
       machine.add(links, lane.rank, {.loads = peer.reads, .host_memory = peer.operand.buffer == Buffer::host});
       if (images && !images->take(lane.rank, peer)) return not_alike;
     }
-    for (const auto other : stream.lanes)
-      out.lane_table.push_back(program.folded ? folded_lane(program, lane, other)
-                                              : other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
+    for (const auto other : stream.lanes) out.lane_table.push_back(awaited_lane(program, lane, other));
   }
   if (images && (!images->join() || (directions_matter && !images->directions_agree(topology)))) return not_alike;
   if (known != nullptr) {

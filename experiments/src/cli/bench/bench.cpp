@@ -20,24 +20,35 @@ namespace p2plab::cli {
 
 namespace {
 
+// What a plan's or a program's file holds, and the machine that it was made for; nothing where none is named.
+struct Given {
+  std::shared_ptr<const PlanFile> plan = nullptr;
+  std::shared_ptr<const ProgramFile> program = nullptr;
+  std::optional<Topology> machine = std::nullopt;
+};
+
+Result<Given> given_by(const std::string& path) {
+  if (path.empty()) return Given{};
+  auto file = plan_or_program_from(path);
+  if (!file) return std::move(file).error();
+  Given given;
+  if (auto* program = std::get_if<ProgramFile>(&*file)) {
+    given.program = std::make_shared<const ProgramFile>(std::move(*program));
+    given.machine = given.program->topology;
+  } else {
+    given.plan = std::make_shared<const PlanFile>(std::move(std::get<PlanFile>(*file)));
+    given.machine = given.plan->topology;
+  }
+  return given;
+}
+
 // What runs and reports in one process: all ranks, or, of several processes, rank 0's, which alone prints.
 Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, Session* job, Watch& watch) {
   const bool prints = job == nullptr || job->rank() == 0;
-  std::shared_ptr<const PlanFile> plan;
-  std::shared_ptr<const ProgramFile> program;
-  std::optional<Topology> of_file;
-  if (!a.plan.empty()) {
-    auto file = plan_or_program_from(a.plan);
-    if (!file) return std::move(file).error();
-    if (auto* one = std::get_if<ProgramFile>(&*file)) {
-      program = std::make_shared<const ProgramFile>(std::move(*one));
-      of_file = program->topology;
-    } else {
-      plan = std::make_shared<const PlanFile>(std::move(std::get<PlanFile>(*file)));
-      of_file = plan->topology;
-    }
-    ranks = of_file->ranks();
-  }
+  auto given = given_by(a.plan);
+  if (!given) return std::move(given).error();
+  const auto& of_file = given->machine;
+  if (of_file) ranks = of_file->ranks();
   std::ostream silent(nullptr);
   const auto machine = of_file ? Result<BenchMachine>{BenchMachine{*of_file}} : machine_for(a, ranks, prints ? std::cerr : silent);
   if (!machine) return machine.error();
@@ -46,8 +57,8 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   if (!options) return std::move(options).error();
   if (auto alike = job != nullptr ? check_started_alike(*job, started_with(a, topology)) : Status{}; !alike) return alike;
   options->more_ranks = machine->more_ranks;
-  options->plan = plan;
-  options->program = program;
+  options->plan = given->plan;
+  options->program = given->program;
   auto profile = quiet_profile_from(a.profile, topology);
   if (!profile) return std::move(profile).error();
   if (auto able = prints ? try_out(a.file) : Status{}; !able) return able;
@@ -75,7 +86,7 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   if (std::ranges::any_of(report->rows, [](const BenchRow& row) { return row.out_of_place.time || row.in_place.time; })) return {};
   if (report->rows.empty()) return {};
   const auto& row = report->rows.front();
-  return *(program && program->program.in_place ? row.in_place : row.out_of_place).error;
+  return *(given->program && given->program->program.in_place ? row.in_place : row.out_of_place).error;
 }
 
 Status bench_in_one_process(const BenchArguments& a, Watch& watch) {
