@@ -2,14 +2,17 @@
 // What is told of a program's time before it is made is never above that time, and often near it.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 
 #include "floors/delays.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/packet_program.h"
+#include "p2plab/simulator/chain_floor.h"
 #include "p2plab/simulator/packet_floor.h"
 #include "p2plab/simulator/slices_floor.h"
+#include "support/random_topology.h"
 #include "support/simulated.h"
 
 namespace p2plab::floors_test {
@@ -98,6 +101,92 @@ TEST(SlicesFloor, CountsTheHopsOfARing) {
   const Profile profile{.launch = Seconds{2e-6}, .signal_peer = Seconds{4e-7}, .fence = Seconds{1e-6}, .slice_cost = Seconds{2e-7}};
   const auto floor = slices_floor(machine, plan->schedule, {.elements = 1 << 20}, profile);
   EXPECT_NEAR(floor.count(), 2e-6 + 14 * (1e-6 + 2e-7) + 13 * 1.4e-6, 1e-7);
+}
+
+const Profile packets_only{.packet_start = Seconds{5e-7}, .packet_item = Seconds{1e-8}, .packet_tail = Seconds{1e-7}, .link_efficiency = 0.9};
+
+// The chain's floor over what a call takes, of calls in a row where all give and get, by every protocol; none takes less. Zero if the planner knows
+// no chain.
+double nearest_to_chain(const Topology& machine, const Entry<Planner>& planner, CollectiveKind kind, Bytes size, const Parameters& given) {
+  static const std::array tunings{Tuning{},
+                                  Tuning{.blocks_per_lane = 2, .slice = Bytes{1024}},
+                                  Tuning{.protocol = Protocol::ll},
+                                  Tuning{.protocol = Protocol::ll128},
+                                  Tuning{.protocol = Protocol::lamport},
+                                  Tuning{.protocol = Protocol::copy}};
+  double nearest = 0;
+  const auto collective = make_collective(kind, machine.ranks());
+  for (const auto& tuning : tunings) {
+    if (tuning.protocol == Protocol::copy && reduces(kind)) continue;
+    const auto type = tuning.protocol == Protocol::lamport ? DataType::float16 : DataType::int8;
+    const PlanContext context{.payload = {.elements = size.count() / size_of(type), .type = type}, .parameters = given};
+    const auto chain = planner.make()->chain(machine, collective, context);
+    const auto plan = planner.make()->plan(machine, collective, context);
+    if (!chain || !plan) continue;
+    auto program = test::lowered(machine, plan->schedule, size, tuning);
+    program.packets = choose_packets(program, PeerAccess(machine));
+    for (const auto& profile : {test::busy_profile(), packets_only, Profile{}}) {
+      const auto floor = chain_floor(*chain, machine, kind, program.payload, profile);
+      const auto result = test::simulated(machine, program, profile, {.in_a_row = true});
+      const auto time = to_seconds(rooted(kind) ? result.makespan : result.period);
+      EXPECT_LE(floor, time) << planner.name << " on " << machine.name() << ", " << to_string(kind) << ", " << size.count() << " bytes, "
+                             << to_string(tuning.protocol);
+      nearest = std::max(nearest, floor / time);
+    }
+  }
+  return nearest;
+}
+
+struct Asked {
+  const char* planner;
+  Parameters parameters = {};
+};
+const std::array chained{Asked{"bruck"}, Asked{"halving_doubling"},       Asked{"halving_doubling", {{"exchange", "doubling"}}},
+                         Asked{"tree"},  Asked{"tree", {{"trees", "1"}}}, Asked{"tree", {{"arity", "1"}}}};
+
+// The nearest of all collectives.
+double nearest_to_chain(const Topology& machine, const Asked& asked, std::span<const Bytes> amounts) {
+  using enum CollectiveKind;
+  double nearest = 0;
+  const auto planners = builtin_planners();
+  const auto& planner = **planners.get("algorithm", asked.planner);
+  const auto complete = *complete_parameters(planner.name, planner.parameters, asked.parameters);
+  for (const auto kind : {all_reduce, all_gather, reduce_scatter, broadcast, reduce}) {
+    for (const auto size : amounts) nearest = std::max(nearest, nearest_to_chain(machine, planner, kind, size, complete));
+  }
+  return nearest;
+}
+
+TEST(ChainFloor, IsNoMoreThanPlansTakeAndOftenNearIt) {
+  const std::array amounts{Bytes{32}, Bytes{2048}, 64_KiB};
+  for (const auto& machine : {test::one_switch(5), test::full_mesh(4), test::servers(2, 4)}) {
+    for (const auto& asked : chained) EXPECT_GT(nearest_to_chain(machine, asked, amounts), 0.5) << asked.planner << " on " << machine.name();
+  }
+}
+
+TEST(ChainFloor, IsNoMoreThanPlansTakeOnRandomMachines) {
+  const std::array amounts{Bytes{48}, Bytes{20'000}};
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    test::RandomTopology random(seed);
+    const auto machine = random.make();
+    if (machine.ranks() <= 8) nearest_to_chain(machine, chained[seed % chained.size()], amounts);
+  }
+}
+
+// Of 8 members on a switch: 3 steps each way, each with a loop and two links, and a flag between one and the next.
+TEST(ChainFloor, CountsTheRoundsOfBruck) {
+  const auto machine = test::one_switch(8);
+  const auto planners = builtin_planners();
+  const auto bruck = (*planners.get("algorithm", "bruck"))->make();
+  const Payload payload{.elements = 64};
+  const auto chain = bruck->chain(machine, make_collective(CollectiveKind::all_reduce, 8), {.payload = payload});
+  ASSERT_TRUE(chain);
+  EXPECT_EQ(chain->steps, 6);
+  EXPECT_NEAR(chain->latency.count(), 6e-6, 1e-12);
+  const Profile slices{
+      .launch = Seconds{2e-6}, .signal_peer = Seconds{4e-7}, .poll = Seconds{1}, .fence = Seconds{1e-6}, .slice_cost = Seconds{2e-7}};
+  EXPECT_NEAR(chain_floor(*chain, machine, CollectiveKind::all_reduce, payload, slices).count(), 2e-6 + 6 * (1e-6 + 2e-7) + 5 * 1.4e-6, 1e-10);
+  EXPECT_FALSE(bruck->chain(machine, make_collective(CollectiveKind::all_gather, 8), {.payload = {.elements = 7}}));  // one has none
 }
 
 }  // namespace

@@ -92,4 +92,36 @@ void suggest_slices(Plan& plan, const Topology& topology, Bytes size) {
   plan.tuning.slice = Bytes{(slice + 15) / 16 * 16};
 }
 
+bool each_has_data(const Collective& collective, const Payload& payload) {
+  if (collective.members.size() < 2 || !collective.silent.empty() || !collective.shares.empty()) return false;
+  return payload.elements >= (sharded(collective.kind) ? std::ssize(collective.members) : 1);
+}
+
+std::optional<StepChain> chain_along(const Topology& topology, std::span<const Rank> way) {
+  StepChain chain;
+  for (std::size_t i = 1; i < way.size(); ++i) {
+    const auto path = topology.routes().between(way[i - 1], way[i]);
+    if (path.empty()) return std::nullopt;
+    for (const auto link : path) chain.latency += topology.link(link).latency;
+    ++chain.steps;
+  }
+  return chain;
+}
+
+std::optional<StepChain> least_chain(const Topology& topology, CollectiveKind kind, std::span<const std::vector<Rank>> ways) {
+  using enum CollectiveKind;
+  if (kind != all_gather && kind != reduce_scatter && kind != all_reduce) return std::nullopt;
+  std::optional<StepChain> least;
+  for (const auto& out : ways) {
+    std::vector<Rank> way;
+    if (kind != all_gather) way.assign(out.rbegin(), out.rend());
+    if (kind == all_reduce) way.pop_back();
+    if (kind != reduce_scatter) way.insert(way.end(), out.begin(), out.end());
+    const auto mine = chain_along(topology, way);
+    if (!mine) return std::nullopt;
+    least = least ? StepChain{std::min(least->steps, mine->steps), std::min(least->latency, mine->latency)} : *mine;
+  }
+  return least;
+}
+
 }  // namespace p2plab

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What planners do with estimates: choose among their plans, and suggest slices.
+// What planners do with estimates: choose among their plans, suggest slices, and say what their plans take at least.
 #pragma once
 
+#include <optional>
+#include <span>
+#include <vector>
+
 #include "p2plab/plan/estimate.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 
@@ -22,5 +27,14 @@ struct SentToEach {
 /// The time of the busiest link of its ways to all others, which plans take at least in which members send to each other with none between. None
 /// where members have shares of their own or are silent, or where a way is missing.
 std::optional<Seconds> time_of_direct_sends(const Topology& topology, const Collective& collective, const Payload& payload, const SentToEach& sent);
+
+/// Has every member of the group, two or more, data of its own or a part of the payload, so that no step of a plan is empty for all?
+bool each_has_data(const Collective& collective, const Payload& payload);
+
+/// What goes from each rank of `way` to the next; none where some two are joined by no route.
+std::optional<StepChain> chain_along(const Topology& topology, std::span<const Rank> way);
+
+/// What goes along each of `ways` (all_gather), back along it (reduce_scatter), or back and then along it (all_reduce), at least.
+std::optional<StepChain> least_chain(const Topology& topology, CollectiveKind kind, std::span<const std::vector<Rank>> ways);
 
 }  // namespace p2plab

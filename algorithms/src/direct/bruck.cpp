@@ -8,6 +8,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
+#include "common/estimate.h"
 
 namespace p2plab {
 
@@ -16,6 +17,18 @@ namespace {
 class Bruck final : public Planner {
  public:
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
+
+  // A member's block reaches the one 2^k - 1 places back in k steps of 1, 2, 4, ... places; sums go the same way backwards.
+  std::optional<StepChain> chain(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    if (!each_has_data(collective, context.payload)) return std::nullopt;
+    const auto& members = collective.members;
+    std::vector<std::vector<Rank>> ways(members.size());
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      for (std::size_t away = 0; away < members.size(); away = 2 * away + 1) ways[m].push_back(members[(m + members.size() - away) % members.size()]);
+    }
+    return least_chain(topology, collective.kind, ways);
+  }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("bruck", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();

@@ -9,6 +9,7 @@
 #include <bit>
 
 #include "common/data_flow.h"
+#include "common/estimate.h"
 
 namespace p2plab {
 
@@ -32,6 +33,20 @@ struct OwnedChunk {
 class HalvingDoubling final : public Planner {
  public:
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
+
+  // A piece reaches the core member that differs from its owner in all bits by a step for each; sums come the same way. Whole payloads do so at once.
+  std::optional<StepChain> chain(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    if (!each_has_data(collective, context.payload)) return std::nullopt;
+    const auto exchange = context.parameters.find("exchange");
+    const bool whole = exchange != context.parameters.end() && exchange->second == "doubling";
+    const Cube cube{collective.members, static_cast<int>(std::bit_floor(collective.members.size()))};
+    std::vector<std::vector<Rank>> ways(static_cast<std::size_t>(cube.core));
+    for (int i = 0; i < cube.core; ++i) {
+      for (int bits = 0; bits < cube.core; bits = 2 * bits + 1) ways[static_cast<std::size_t>(i)].push_back(cube.at(i ^ bits));
+    }
+    return least_chain(topology, whole ? CollectiveKind::all_gather : collective.kind, ways);
+  }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("halving_doubling", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

@@ -16,6 +16,7 @@ namespace {
 
 // What a hop costs beside the links' latency: a flag and a look at it, about 1 us on today's GPUs. Only compares trees with each other.
 constexpr double hop_overhead = 1e-6;
+constexpr double alike = 1e-9;          // estimates nearer to each other are one
 constexpr int most_roots = 16;          // tried where any root will do, of so many members:
 constexpr int few_members = 2048;       // beyond, one root's trees take seconds
 constexpr std::size_t most_near = 128;  // members whose ways to all others are looked at
@@ -91,35 +92,41 @@ class TreeFinder {
 
   void consider(std::vector<Tree> trees) {
     const auto time = estimate(trees);
-    if (time == std::numeric_limits<double>::infinity() || (!best_.empty() && time >= best_time_ * (1 - 1e-9))) return;
+    if (time == std::numeric_limits<double>::infinity() || (!best_.empty() && time >= best_time_ * (1 - alike))) return;
     best_time_ = time;
     best_ = std::move(trees);
   }
 
+  // Infinite, too, once it is clear that it is no better than the best.
   double estimate(const std::vector<Tree>& trees) const {
+    constexpr double no_tree = std::numeric_limits<double>::infinity();
+    const auto size = static_cast<double>((options_.size > Bytes{0} ? options_.size : usual_size).count());
+    const double ways = traffic_.up && traffic_.down ? 2 : 1;
     std::vector<double> loads(resources_.capacities().size());
+    double busiest = 0;
     double longest = 0;
+    const auto add = [&](int from, int to, double amount) {
+      for (const auto r : resources_.of(rank(from), rank(to))) busiest = std::max(busiest, (loads[r] += amount) / resources_.capacities()[r]);
+    };
     for (const auto& tree : trees) {
-      if (tree.order.empty()) return std::numeric_limits<double>::infinity();
+      if (tree.order.empty()) return no_tree;
       const auto below = amounts_below(tree);
       std::vector<double> delay(static_cast<std::size_t>(n_));
       for (const int i : tree.order) {
         const int parent = tree.parents[static_cast<std::size_t>(i)];
         if (parent < 0) continue;
-        if (ways_.width(parent, i) == 0) return std::numeric_limits<double>::infinity();
+        if (ways_.width(parent, i) == 0) return no_tree;
         const double amount = below[static_cast<std::size_t>(i)] / static_cast<double>(trees.size());
         // Where every block goes to everyone, what is not from below comes down (the other way round if summed: the same on links alike both ways).
         const bool everyone = !traffic_.shares.empty() && traffic_.up && traffic_.down;
-        if (traffic_.up) add(loads, i, parent, amount);
-        if (traffic_.down) add(loads, parent, i, everyone ? 1 - amount : amount);
+        if (traffic_.up) add(i, parent, amount);
+        if (traffic_.down) add(parent, i, everyone ? 1 - amount : amount);
         delay[static_cast<std::size_t>(i)] = delay[static_cast<std::size_t>(parent)] + hop(parent, i);
         longest = std::max(longest, delay[static_cast<std::size_t>(i)]);
+        if (!best_.empty() && busiest * size + longest * ways >= best_time_ * (1 - alike)) return no_tree;
       }
     }
-    double busiest = 0;
-    for (std::size_t r = 0; r < loads.size(); ++r) busiest = std::max(busiest, loads[r] / resources_.capacities()[r]);
-    const auto size = options_.size > Bytes{0} ? options_.size : usual_size;
-    return busiest * static_cast<double>(size.count()) + longest * (traffic_.up && traffic_.down ? 2 : 1);
+    return busiest * size + longest * ways;
   }
 
   // How much of the payload passes over the edge above each member.
@@ -134,10 +141,6 @@ class TreeFinder {
       if (parent >= 0) amounts[static_cast<std::size_t>(parent)] += amounts[static_cast<std::size_t>(*i)];
     }
     return amounts;
-  }
-
-  void add(std::vector<double>& loads, int from, int to, double amount) const {
-    for (const auto r : resources_.of(rank(from), rank(to))) loads[r] += amount;
   }
 
   double hop(int from, int to) const {

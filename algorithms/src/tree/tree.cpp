@@ -13,6 +13,7 @@
 #include "common/data_flow.h"
 #include "common/estimate.h"
 #include "tree/search.h"
+#include "tree/tree_chain.h"
 
 namespace p2plab {
 
@@ -54,6 +55,19 @@ class TreePlanner final : public Planner {
     return Seconds{static_cast<double>(context.payload.size().count()) / (one ? 1 : 2) / static_cast<double>(neck)};
   }
 
+  std::optional<StepChain> chain(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    const auto traits = traits_of(collective.kind);
+    if (!traits || (traits->blocks && !traits->everyone) || !each_has_data(collective, context.payload)) return std::nullopt;
+    const auto parameters = complete_parameters("tree", known(), context.parameters);
+    const auto options = parameters ? read(*parameters) : Result<TreeOptions>{parameters.error()};
+    if (!options) return std::nullopt;
+    const auto trees = trees_of(topology, collective, *traits, *options, context.payload.size());
+    if (trees.empty()) return std::nullopt;
+    // Of two halves of a payload the second one is never empty.
+    return traits->blocks ? chain_across(trees.front(), topology, collective.members)
+                          : chain_of_root(trees.back(), topology, collective.members, {traits->up, traits->down, {}});
+  }
+
   bool is_short(const Collective& collective, const Parameters&) const override {
     const auto traits = traits_of(collective.kind);
     return traits && !traits->everyone;
@@ -71,16 +85,14 @@ class TreePlanner final : public Planner {
       return unsupported("tree", collective.kind, "a tree has one root, through which everything would pass", "use ring, bruck or pairwise");
     if (traits->blocks && options->trees == 2)
       return unsupported("tree", collective.kind, "two trees need a payload that can be halved", "use trees=1");
-    options->root = rooted(collective.kind) ? position_of(collective, collective.root) : -1;
-    options->size = context.payload.size();
-    const auto trees = find_trees(topology, collective.members, {traits->up, traits->down, shares_of(collective, *traits)}, *options);
+    const auto trees = trees_of(topology, collective, *traits, *options, context.payload.size());
     if (trees.empty()) return no_tree(collective, *traits);
     push_in_rounds(*flow, traits->blocks
                               ? (traits->everyone ? spread_moves(*flow, collective, trees[0]) : block_moves(*flow, collective, trees[0], *traits))
                               : payload_moves(*flow, collective, trees, *traits));
     auto reason = fmt::format("{} tree{} of height {} along the widest routes", trees.size(), trees.size() == 1 ? "" : "s", trees[0].height());
     auto plan = std::move(*flow).finish("tree", *std::move(parameters), std::move(reason), "use ring with fabric=any");
-    if (plan) suggest_slices(*plan, topology, options->size);
+    if (plan) suggest_slices(*plan, topology, context.payload.size());
     return plan;
   }
 
@@ -100,6 +112,12 @@ class TreePlanner final : public Planner {
     if (!trees) return std::move(trees).error();
     if (*arity > 0 && *trees == 2) return Error{ErrorCode::invalid_input, "parameter trees=2 means two binary trees; it takes no arity"};
     return TreeOptions{.arity = static_cast<int>(*arity), .trees = static_cast<int>(*trees)};
+  }
+
+  static std::vector<Tree> trees_of(const Topology& topology, const Collective& collective, const Traits& traits, TreeOptions options, Bytes size) {
+    options.root = rooted(collective.kind) ? position_of(collective, collective.root) : -1;
+    options.size = size;
+    return find_trees(topology, collective.members, {traits.up, traits.down, shares_of(collective, traits)}, options);
   }
 
   static std::vector<double> shares_of(const Collective& collective, const Traits& traits) {

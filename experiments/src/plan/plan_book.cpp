@@ -133,6 +133,13 @@ std::optional<Seconds> PlanBook::least_time(const Entry<Planner>& entry, const P
   return entry.make()->least_time(evaluator_.topology(), collective, context_of(*complete, payload, call));
 }
 
+std::optional<StepChain> PlanBook::chain(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective,
+                                         const Payload& payload, const PlanCall& call) const {
+  const auto complete = complete_parameters(entry.name, entry.parameters, parameters);
+  if (!complete) return std::nullopt;
+  return entry.make()->chain(evaluator_.topology(), collective, context_of(*complete, payload, call));
+}
+
 bool PlanBook::is_short(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective) {
   const auto complete = complete_parameters(entry.name, entry.parameters, parameters);
   return complete && entry.make()->is_short(collective, *complete);

@@ -77,6 +77,9 @@ class PlanBook {
   /// What no plan that `find` finds takes less than; none where the planner does not say.
   std::optional<Seconds> least_time(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective, const Payload& payload,
                                     const PlanCall& call) const;
+  /// The same of a chain of steps that each has (Planner::chain); it may take as long as planning.
+  std::optional<StepChain> chain(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective, const Payload& payload,
+                                 const PlanCall& call) const;
   /// As its planner says (planner.h).
   static bool is_short(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective);
   /// A plan that was made elsewhere.

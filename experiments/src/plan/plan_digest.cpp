@@ -32,6 +32,9 @@ Hash128 digest_of(const Plan& plan) {
       for (const auto link : schedule.route(route)) digest.add(link.value);
     }
   }
+  for (int i = 1; i < schedule.folding().images(); ++i) {
+    for (int r = 0; r < schedule.ranks(); ++r) digest.add(std::int64_t{schedule.in_image(i, Rank{r}).value});
+  }
   return digest.value();
 }
 

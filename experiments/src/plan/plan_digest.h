@@ -6,7 +6,7 @@
 
 namespace p2plab {
 
-/// Of all that decides how a plan, which is not folded, is evaluated.
+/// Of all that decides how a plan is evaluated. A folded one must have no routes of its own.
 Hash128 digest_of(const Plan& plan);
 
 }  // namespace p2plab

@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
-#include <tuple>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,10 +12,8 @@
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/schedule/layout.h"
-#include "p2plab/simulator/collective_floor.h"
 #include "p2plab/simulator/slices_floor.h"
 #include "plan/best_tuning.h"
-#include "plan/collective_bound.h"
 #include "plan/plan_digest.h"
 
 namespace p2plab {
@@ -25,10 +22,8 @@ namespace {
 
 // Pieces rounded to whole elements move at most this much load from one link to another where chunks are not tiny.
 constexpr double uneven_rounding = 0.01;
-constexpr double tiny_chunk = 4096;             // bytes: what each chunk's end is off by counts
-constexpr double rounded_to = 16;               // bytes
-constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
-constexpr std::size_t many_members = 64;
+constexpr double tiny_chunk = 4096;              // bytes: what each chunk's end is off by counts
+constexpr double rounded_to = 16;                // bytes
 constexpr std::size_t many_steps = 1 << 16;      // from here on it is worth asking whether a plan was weighed before
 constexpr std::size_t most_steps = 8'000'000;    // of a plan in large groups: its program takes gigabytes
 constexpr std::size_t most_listed = 32'000'000;  // of a plan in large groups, folded or not, where there is nothing else yet
@@ -83,17 +78,8 @@ struct Selector::Candidate {
 
 struct Selector::Weighed {
   std::vector<Candidate> found;
-  std::set<Hash128> plans;  // in large groups
-  std::size_t steps = 0;    // of all plans whose programs were looked at
-};
-
-struct Selector::Asked : PlanCandidate {
-  std::size_t place = 0;
-  Seconds least{0};       // its plans take no less, in a row
-  Seconds in_a_row{0};    // nor does any plan
-  Seconds anyone{0};      // one call of any plan does not
-  Seconds floor{0};       // nor by the profile
-  bool is_short = false;  // its plans are
+  std::map<Hash128, std::size_t> plans;  // in large groups, and the place of their candidate
+  std::size_t steps = 0;                 // of all plans whose programs were looked at
 };
 
 std::vector<ParameterInfo> selector_parameters() {
@@ -114,9 +100,12 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   auto& found = weighed.found;
   std::vector<std::string> refusals, unproved;
   int untried = 0;
-  for (const auto& asked : in_turn(collective, payload, call)) {
+  Turns turns(evaluator_, book_, planners_, {collective, payload, call});
+  while (!turns.empty()) {
     const Seconds passed = std::chrono::steady_clock::now() - begin;
-    if (!found.empty() && ((*limit && passed > **limit) || call.stopped())) {
+    const bool over = !found.empty() && ((*limit && passed > **limit) || call.stopped());
+    const auto asked = turns.next(over ? never : hopeless_from(found, collective.members.size()));
+    if (over) {
       tell(asked.name(), std::nullopt);
       ++untried;
       continue;
@@ -147,30 +136,6 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   if (!unproved.empty()) chosen.choice += fmt::format("; left out, for its proof failed: {}", fmt::join(unproved, ", "));
   if (untried > 0) chosen.choice += fmt::format("; {} candidates were left untried when the search ended", untried);
   return evaluator_.as_asked(std::move(chosen));
-}
-
-// Large groups' plans take long to make: short ones come first, and those that may be left out without a plan last.
-std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const {
-  std::vector<Asked> all;
-  for (auto& candidate : plan_candidates(planners_, collective.members.size())) all.push_back({std::move(candidate), all.size()});
-  if (collective.members.size() < many_members) return all;
-  for (auto& asked : all) {
-    if (const auto least = book_.least_time(*asked.planner, asked.parameters, collective, payload, call))
-      asked.least = *least * (1 - rounding_of_latencies);
-    asked.is_short = PlanBook::is_short(*asked.planner, asked.parameters, collective);
-  }
-  const auto least = bound(evaluator_.topology(), collective);
-  const auto floors = least ? collective_floors(evaluator_.topology(), collective, *least, payload, evaluator_.profile()) : std::vector<KindFloor>{};
-  for (auto& asked : all) {
-    if (const auto* floor = least_floor(floors)) asked.floor = floor->time;
-    if (!least) continue;
-    asked.anyone = lower_bound(*least, payload);
-    asked.in_a_row = least_in_a_row(*least, collective, evaluator_.topology().ranks(), payload);
-    // What planners know is of one call.
-    if (asked.in_a_row < asked.anyone) asked.least = std::min(asked.least, asked.in_a_row);
-  }
-  std::ranges::stable_sort(all, {}, [](const Asked& a) { return std::tuple{std::max(a.least, a.anyone), !a.is_short, a.least}; });
-  return all;
 }
 
 // The busiest link, group or port has to carry its share of the payload, whatever the tuning. In large groups a plan must leave something to gain.
@@ -214,13 +179,20 @@ std::size_t Selector::most_steps_beside(const Weighed& weighed, Seconds anyone) 
   return std::max(most_searched_instructions, most_steps - std::min(most_steps, 2 * weighed.steps));
 }
 
-// Several variants of a planner come to the same plan.
-bool Selector::is_new(const Plan& plan, std::size_t steps, Weighed& weighed, const Asked& asked) {
-  if (!weighed.found.empty() && steps > most_steps_beside(weighed, asked.anyone)) return false;
-  const bool folded = plan.schedule.folding().folded();
+bool Selector::too_long(const Plan& plan, std::size_t steps, const Weighed& weighed, const Candidacy& asked) {
   const auto best = std::ranges::min_element(weighed.found, {}, &Candidate::time);
-  if (!folded && steps > long_unfolded && best != weighed.found.end() && best->time() <= near_the_floor * asked.floor) return false;
-  return steps < many_steps || folded || weighed.plans.insert(digest_of(plan)).second;
+  if (best == weighed.found.end()) return false;
+  const bool long_list = !plan.schedule.folding().folded() && steps > long_unfolded;
+  return steps > most_steps_beside(weighed, asked.anyone) || (long_list && best->time() <= near_the_floor * asked.floor);
+}
+
+// Variants of a planner, and several planners, come to the same plan. Of equals the first in place is named.
+bool Selector::is_new(const Plan& plan, std::size_t place, Weighed& weighed) {
+  const auto& schedule = plan.schedule;
+  const bool worth_asking = schedule.folding().folded() ? schedule.route_count() == 0 : schedule.step_count() >= many_steps;
+  if (!worth_asking) return true;
+  const auto [known, added] = weighed.plans.emplace(digest_of(plan), place);
+  return added || std::exchange(known->second, std::min(known->second, place)) > place;
 }
 
 // What is too large for a search runs as its planner suggests: where that is by slices, the chain of its steps says how late it is at best.
@@ -238,24 +210,25 @@ bool Selector::late_by_slices(const Plan& plan, std::size_t steps, Seconds hopel
 }
 
 // None if the candidate is left out.
-Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
-                                                           const PlanCall& call) const {
+Result<std::optional<Selector::Candidate>> Selector::weigh(const Candidacy& asked, Weighed& weighed, const Collective& collective,
+                                                           const Payload& payload, const PlanCall& call) const {
   const auto& found = weighed.found;
   const auto hopeless = hopeless_from(found, collective.members.size());
-  if (asked.least > hopeless || asked.in_a_row > hopeless * (1 - worth_a_plan)) return std::optional<Candidate>{};
+  if (std::max(asked.least, asked.by_chain) > hopeless || asked.in_a_row > hopeless * (1 - worth_a_plan)) return std::optional<Candidate>{};
   auto plan = book_.find(*asked.planner, asked.parameters, collective, payload, call);
   if (!plan) return std::move(plan).error();
   const auto best = std::ranges::min_element(found, {}, &Candidate::rank);
   if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
   const auto& planned = (*plan)->plan();
   const bool large = collective.members.size() >= many_members;
+  if (large && !is_new(planned, asked.place, weighed)) return std::optional<Candidate>{};
   auto steps = planned.schedule.step_count();
   if (large && planned.schedule.folding().folded()) {
     const auto proved = (*plan)->proved(evaluator_, call.options().in_place);
     if (!proved) return proved.error();
     steps = (*proved)->steps();
   }
-  if (large && (!is_new(planned, steps, weighed, asked) || late_by_slices(planned, steps, hopeless, payload))) return std::optional<Candidate>{};
+  if (large && (too_long(planned, steps, weighed, asked) || late_by_slices(planned, steps, hopeless, payload))) return std::optional<Candidate>{};
   weighed.steps += steps;
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "floors/delays.h"
+#include "floors/hop_costs.h"
 #include "floors/parted.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/program/packet_wire.h"
@@ -20,79 +21,11 @@ namespace p2plab {
 namespace {
 
 constexpr double rounded = 1e-6;         // of rates and times in the model, at most
-constexpr double clock_tick = 1e-12;     // to which the simulator rounds what an item costs
 constexpr std::size_t most_looks = 4e6;  // at links, for the ways of all senders; else a few tell
 constexpr double microsecond = 1e-6;
 
 constexpr std::array kinds{Named{"pushed", ProgramKind::pushed},   Named{"inside", ProgramKind::inside}, Named{"slices", ProgramKind::slices},
                            Named{"packets", ProgramKind::packets}, Named{"polled", ProgramKind::polled}, Named{"copies", ProgramKind::copies}};
-
-// What a kind's hops cost, in seconds.
-struct Costs {
-  ProgramKind kind = ProgramKind::slices;
-  double start = 0;    // nobody does anything before
-  double step = 0;     // a thread block, before it sends or after it has loaded
-  double signal = 0;   // between a store's arrival and the next step
-  double request = 0;  // a load asks first: times its way's latency
-  double end = 0;      // after the last arrival
-  double rate = 1;     // data over a link's raw bandwidth
-  bool loads = false;  // a step may read from other ranks, so that its load and its store make two hops
-};
-
-Costs by_slices(const Profile& profile, ProgramKind kind) {
-  return {.kind = kind,
-          .start = profile.launch.count(),
-          .step = profile.slice_cost.count(),
-          .signal = (profile.fence + profile.signal_peer).count(),
-          .request = profile.read_request,
-          .rate = profile.link_efficiency,
-          .loads = kind != ProgramKind::pushed};
-}
-
-// What lands has to be read from its slot, whoever sent it.
-Costs by_packets(const Profile& profile, CollectiveKind kind, const Payload& payload) {
-  const bool said = profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0;
-  const auto step = said ? std::max(0.0, 2 * profile.packet_item.count() - clock_tick) : profile.slice_cost.count();
-  const auto signal = said ? 0 : profile.poll.count();
-  const auto line = line_of(reduces(kind) && can_be_lamport(payload) ? PacketWire::lamport : PacketWire::ll128);
-  return {.kind = ProgramKind::packets,
-          .start = (said ? profile.packet_start : profile.launch).count(),
-          .step = step,
-          .signal = signal,
-          .end = signal + step,
-          .rate = profile.link_efficiency * static_cast<double>(line.data) / static_cast<double>(line.packets * packet_bytes)};
-}
-
-// The flags of packets without their slots.
-Costs by_polls(const Profile& profile) {
-  auto costs = by_slices(profile, ProgramKind::polled);
-  costs.signal = profile.poll.count();
-  return costs;
-}
-
-// Can a rank be written to that has no way back, for a token?
-bool has_ways_of_one_direction(const Topology& topology) {
-  return std::ranges::any_of(topology.links(), [&](const Link& link) {
-    return std::ranges::none_of(topology.out_links(link.to), [&](LinkId back) { return topology.link(back).to == link.from; });
-  });
-}
-
-Costs by_copies(const Profile& profile) {
-  return {.kind = ProgramKind::copies,
-          .start = profile.launch.count(),
-          .step = profile.copy_start.count(),
-          .signal = profile.signal_peer.count(),
-          .rate = profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency,
-          .loads = true};
-}
-
-std::vector<Costs> costs_of(const Topology& topology, CollectiveKind kind, const Payload& payload, const Profile& profile) {
-  std::vector<Costs> all{by_slices(profile, ProgramKind::pushed), by_slices(profile, ProgramKind::slices), by_packets(profile, kind, payload)};
-  if (!coarsest_parts(topology).empty()) all.insert(all.begin() + 1, by_slices(profile, ProgramKind::inside));
-  if (has_ways_of_one_direction(topology)) all.push_back(by_polls(profile));
-  if (!reduces(kind)) all.push_back(by_copies(profile));
-  return all;
-}
 
 class Floors {
  public:
@@ -117,7 +50,7 @@ class Floors {
         std::ranges::all_of(topology.limits(), [](const auto& limit) { return limit.kind == MachineLimit::Kind::link; }) && collective.shares.empty();
   }
 
-  KindFloor of(const Costs& costs) const {
+  KindFloor of(const HopCosts& costs) const {
     const double stop = costs.signal + costs.step;
     const double turn = costs.loads ? std::min(stop, costs.request * nearest_) : stop;  // at a GPU between two hops
     const auto in = delays(topology_, senders_, Towards::from_them, turn);
@@ -173,7 +106,7 @@ class Floors {
   }
 
   // Seconds of bytes at the links that prove the bound, and of all that comes before and after at least.
-  std::pair<double, double> through_bound(const Costs& costs, std::span<const double> in, std::span<const double> out) const {
+  std::pair<double, double> through_bound(const HopCosts& costs, std::span<const double> in, std::span<const double> out) const {
     auto plain = bound_;
     plain.latency = plain.cut_latency = Seconds{0};
     auto payload = payload_;
@@ -194,9 +127,9 @@ class Floors {
   }
 
   // Before data is on its way: a load's request may be quicker than a store's step.
-  static double first_step(const Costs& costs, double way) { return costs.loads ? std::min(costs.step, costs.request * way) : costs.step; }
+  static double first_step(const HopCosts& costs, double way) { return costs.loads ? std::min(costs.step, costs.request * way) : costs.step; }
 
-  HopTimes hops_into(const Parts& parts, const Costs& costs) const {
+  HopTimes hops_into(const Parts& parts, const HopCosts& costs) const {
     const double stop = costs.signal + costs.step;
     const auto turn = [&](double way) {
       return costs.loads ? std::min({stop, costs.request * way, costs.signal + costs.request * parts.near}) : stop;
@@ -212,7 +145,7 @@ class Floors {
   }
 
   // Ranks read inside parts only: what enters one is stored there, and flagged.
-  HopTimes hops_pushed_into(const Parts& parts, const Costs& costs) const {
+  HopTimes hops_pushed_into(const Parts& parts, const HopCosts& costs) const {
     const double stop = costs.signal + costs.step;
     return {.begin = costs.start + costs.step + parts.before,
             .end = parts.after + costs.end,
@@ -278,7 +211,7 @@ std::vector<KindFloor> collective_floors(const Topology& topology, const Collect
   if (lower_bound(bound, payload) <= Seconds{0}) return {};
   const Floors floors(topology, collective, bound, payload);
   std::vector<KindFloor> all;
-  for (const auto& costs : costs_of(topology, collective.kind, payload, profile)) all.push_back(floors.of(costs));
+  for (const auto& costs : hop_costs(topology, collective.kind, payload, profile)) all.push_back(floors.of(costs));
   return all;
 }
 

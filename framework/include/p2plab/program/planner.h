@@ -30,6 +30,12 @@ struct Plan {
 
 struct PlanContext;
 
+/// Steps in a row, each of which sends another rank what it was sent by the one before; the first one sends its rank's own data.
+struct StepChain {
+  int steps = 0;
+  Seconds latency{0};  // of the links that they take, one after another
+};
+
 /// Plans collectives. Pure: the same arguments give the same plan.
 class Planner {
  public:
@@ -45,6 +51,10 @@ class Planner {
   virtual bool is_short(const Collective& collective, const Parameters& parameters) const;
   /// What one call of each plan of this planner takes at least on this machine; none where that is not known without planning, which costs much more.
   virtual std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const;
+  /// A chain that each plan of this planner has; what it takes is for the simulator to say (chain_floor.h). Where all ranks give and get, another one
+  /// begins where it ends, and so on: they make a circle, and this is no more than their mean, so that calls in a row take no less, either. May cost
+  /// much of planning itself; none where it is not known without.
+  virtual std::optional<StepChain> chain(const Topology& topology, const Collective& collective, const PlanContext& context) const;
 };
 
 /// A plan for the same collective on the machine as it was before it lost something. GPUs and links are found again by the names of their nodes.
@@ -95,5 +105,7 @@ inline bool Planner::reads_payload(const Collective&, const Parameters&) const {
 inline bool Planner::is_short(const Collective&, const Parameters&) const { return false; }
 
 inline std::optional<Seconds> Planner::least_time(const Topology&, const Collective&, const PlanContext&) const { return std::nullopt; }
+
+inline std::optional<StepChain> Planner::chain(const Topology&, const Collective&, const PlanContext&) const { return std::nullopt; }
 
 }  // namespace p2plab

@@ -136,10 +136,29 @@ TEST(Auto, AsksLargeGroupsFirstForShortPlans) {
   std::vector<std::string> asked;
   PlanningOptions options;
   options.considered = [&](const std::string& name, std::optional<Seconds>) { asked.push_back(name); };
-  ASSERT_TRUE(planning.plan({"auto"}, make_collective(CollectiveKind::all_reduce, 64), elements(1 << 14), options));
+  ASSERT_TRUE(planning.plan({"auto"}, make_collective(CollectiveKind::all_reduce, 64), elements(1 << 22), options));
   const auto place = [&](const std::string& name) { return std::ranges::find(asked, name) - asked.begin(); };
   EXPECT_LT(place("hierarchical (across=tree)"), place("hierarchical"));
   EXPECT_LT(place("tree"), place("two_shot"));
+}
+
+// 64 members on a switch: two_shot takes two steps, bruck twelve, which alone take longer.
+TEST(Auto, LeavesOutWhatItsStepsOneAfterAnotherRuleOut) {
+  Profile profile;
+  profile.launch = profile.signal_peer = profile.poll = Seconds{1e-6};
+  const Planning planning(Evaluator(test::one_switch(64), profile));
+  std::vector<std::string> asked;
+  PlanningOptions options;
+  options.considered = [&](const std::string& name, std::optional<Seconds> time) {
+    if (!time) asked.push_back(name);
+  };
+  const auto collective = make_collective(CollectiveKind::all_reduce, 64);
+  const auto chosen = planning.plan({"auto"}, collective, elements(1 << 14), options);
+  ASSERT_TRUE(chosen);
+  EXPECT_NE(std::ranges::find(asked, "bruck"), asked.end());
+  const auto bruck = planning.plan({"bruck"}, collective, elements(1 << 14));
+  ASSERT_TRUE(bruck);
+  EXPECT_GT(bruck->prediction.time, chosen->prediction.time);
 }
 
 // By packets around a ring of 64 a gather's calls overlap: in a row each takes less than one call of any plan, and flow's less than the tree's, which
