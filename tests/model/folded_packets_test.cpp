@@ -139,7 +139,7 @@ void compare(const Case& wanted, int& folded_programs) {
 TEST(FoldedPackets, AreThoseOfTheWhole) {
   for (const auto* machine : {"ring:gpus=3", "ring:gpus=5", "hgx-h200:gpus=2", "hgx-h200:gpus=6", "hgx-a100:nodes=2,gpus=4", "torus:dims=4x4"}) {
     int folded = 0;
-    for (const auto* planner : {"forest", "pairwise", "one_shot", "two_shot", "flow", "hierarchical"}) {
+    for (const auto* planner : {"forest", "pairwise", "one_shot", "two_shot", "flow", "hierarchical", "ring", "bruck"}) {
       for (const auto kind : kinds) compare({machine, planner, kind}, folded);
     }
     EXPECT_GT(folded, 20) << machine;

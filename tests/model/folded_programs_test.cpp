@@ -117,7 +117,7 @@ void compare(const Case& wanted, int& folded_programs) {
 TEST(FoldedPrograms, GiveWhatTheWholeGives) {
   for (const auto* machine : {"ring:gpus=5", "hgx-h200:gpus=4", "hgx-a100:nodes=2,gpus=4", "torus:dims=4x4"}) {
     int folded = 0;
-    for (const auto* planner : {"forest", "pairwise", "flow", "hierarchical"}) {
+    for (const auto* planner : {"forest", "pairwise", "flow", "hierarchical", "ring", "bruck"}) {
       for (const auto kind : kinds) compare({machine, planner, kind}, folded);
     }
     EXPECT_GT(folded, 16) << machine;

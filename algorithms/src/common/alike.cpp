@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 namespace p2plab {
 
@@ -73,6 +74,24 @@ std::vector<Chunk> AlikeMembers::other_chunks() const {
 std::size_t fold_squares_from(const PlanContext& context) {
   constexpr std::size_t fewer = 8;
   return std::max<std::size_t>(2, context.fold_from / fewer);
+}
+
+std::vector<Rank> turned_by(std::size_t places, const std::vector<Rank>& circle) {
+  std::vector<Rank> to(circle.size());
+  for (std::size_t k = 0; k < circle.size(); ++k) to[circle[k].index()] = circle[(k + places) % circle.size()];
+  return to;
+}
+
+std::vector<ScheduleImage> all_turns_by(std::size_t places, const std::vector<Rank>& circle) {
+  std::vector<ScheduleImage> images;
+  for (std::size_t by = 0; by < circle.size(); by += places) images.push_back({turned_by(by, circle)});
+  return images;
+}
+
+bool may_turn(const Topology& topology, const Collective& collective, const PlanContext& context) {
+  const auto members = collective.members.size();
+  return std::cmp_equal(members, topology.ranks()) && members >= fold_squares_from(context) && !context.fixed_order && collective.silent.empty() &&
+         collective.shares.empty();
 }
 
 }  // namespace p2plab

@@ -58,4 +58,14 @@ class AlikeMembers {
 /// From so many members on, plans whose steps grow with the members' square are folded: the square root of what others may list.
 std::size_t fold_squares_from(const PlanContext& context);
 
+/// By rank: where a turn by so many places brings it.
+std::vector<Rank> turned_by(std::size_t places, const std::vector<Rank>& circle);
+
+/// The images of a turn by so many places, a divisor of their number, and of all its multiples; the first one turns nothing.
+std::vector<ScheduleImage> all_turns_by(std::size_t places, const std::vector<Rank>& circle);
+
+/// May what one member does be done by all others, turned? Not in small groups, where sums must have one order, where some rank is no member, and
+/// where members have shares of their own or are silent.
+bool may_turn(const Topology& topology, const Collective& collective, const PlanContext& context);
+
 }  // namespace p2plab

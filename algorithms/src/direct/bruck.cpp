@@ -9,6 +9,7 @@
 #include "common/alike.h"
 #include "common/data_flow.h"
 #include "common/estimate.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
@@ -37,12 +38,18 @@ class Bruck final : public Planner {
     const auto& members = collective.members;
     const auto n = static_cast<int>(members.size());
     std::vector<Move> moves;
-    if (auto fault = collective.kind == CollectiveKind::all_to_all ? std::nullopt : too_long_by_pairs("bruck", collective, context))
-      return *std::move(fault);
+    std::vector<ScheduleImage> images;
     switch (collective.kind) {
-      case CollectiveKind::all_gather: moves = gather_moves(add_chunks(*flow, n, true), members); break;
-      case CollectiveKind::reduce_scatter: moves = reversed(gather_moves(add_chunks(*flow, n, true), members)); break;
-      case CollectiveKind::all_reduce: moves = there_and_back(gather_moves(add_chunks(*flow, n, false), members)); break;
+      case CollectiveKind::all_gather:
+      case CollectiveKind::reduce_scatter:
+      case CollectiveKind::all_reduce: {
+        const auto places = may_turn(topology, collective, context) ? least_turn(topology, members) : members.size();
+        if (places < members.size()) images = all_turns_by(places, members);
+        if (auto fault = images.empty() ? too_long_by_pairs("bruck", collective, context) : too_long("bruck", places * (members.size() - 1), context))
+          return *std::move(fault);
+        moves = moves_of(add_chunks(*flow, static_cast<int>(places), collective.kind != CollectiveKind::all_reduce), members, collective.kind);
+        break;
+      }
       case CollectiveKind::all_to_all: {
         const WrappedGrid circle({members.size()});
         const bool fold = members.size() >= fold_squares_from(context);
@@ -58,6 +65,7 @@ class Bruck final : public Planner {
                            "use tree (binomial for gather and scatter), two_shot or pairwise");
     }
     push_in_rounds(*flow, std::move(moves));
+    if (!images.empty()) fold(*flow, images, n, collective.kind != CollectiveKind::all_reduce);
     return std::move(*flow).finish("bruck", *std::move(parameters), "peers 1, 2, 4, ... places away: ceil(log2 n) rounds for any n",
                                    "use auto: tree, and ring where there is one, send between neighbours only");
   }
@@ -69,15 +77,57 @@ class Bruck final : public Planner {
     return chunks;
   }
 
+  // The fewest places, a divisor of their number, by which the circle turns so that all hops take paths of their kind.
+  static std::size_t least_turn(const Topology& topology, const std::vector<Rank>& members) {
+    const auto n = members.size();
+    const auto& kinds = topology.routes().kinds();
+    const auto keeps_kinds = [&](std::size_t places) {
+      for (std::size_t k = 0; k < n; ++k) {
+        for (std::size_t distance = 1; distance < n; distance *= 2) {
+          const auto turned = k + places;
+          if (kinds.of(members[k], members[(k + distance) % n]) != kinds.of(members[turned % n], members[(turned + distance) % n]) ||
+              kinds.of(members[(k + distance) % n], members[k]) != kinds.of(members[(turned + distance) % n], members[turned % n]))
+            return false;
+        }
+      }
+      return true;
+    };
+    std::size_t places = 1;
+    while (places < n && (n % places != 0 || !keeps_kinds(places))) ++places;
+    return places;
+  }
+
+  // What was listed is done with the first members' chunks.
+  static void fold(DataFlow& flow, const std::vector<ScheduleImage>& images, int members, bool own_blocks) {
+    std::vector<Chunk> others;
+    for (int i = members / static_cast<int>(images.size()); i < members; ++i) others.push_back({own_blocks ? i : 0, 1, 0});
+    flow.fold(images, others);
+  }
+
+  static std::vector<Move> moves_of(const std::vector<ChunkId>& chunks, const std::vector<Rank>& members, CollectiveKind kind) {
+    auto moves = gather_moves(chunks, members);
+    if (kind == CollectiveKind::reduce_scatter) return reversed(std::move(moves));
+    return kind == CollectiveKind::all_reduce ? there_and_back(moves) : moves;
+  }
+
+  // Of the chunks of the first members, or of all: then each member's moves stand together.
   static std::vector<Move> gather_moves(const std::vector<ChunkId>& chunks, const std::vector<Rank>& members) {
     const auto n = members.size();
     std::vector<Move> moves;
     int round = 0;
     for (std::size_t distance = 1; distance < n; distance *= 2, ++round) {
-      for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t b = 0; b < std::min(distance, n - distance); ++b) {
-          moves.push_back({round, chunks[(i + b) % n], members[i], members[(i + n - distance) % n]});
+      const auto blocks = std::min(distance, n - distance);
+      const auto add = [&](std::size_t chunk, std::size_t from) {
+        moves.push_back({round, chunks[chunk], members[from % n], members[(from + n - distance) % n]});
+      };
+      if (chunks.size() == n) {
+        for (std::size_t i = 0; i < n; ++i) {
+          for (std::size_t b = 0; b < blocks; ++b) add((i + b) % n, i);
         }
+        continue;
+      }
+      for (std::size_t b = 0; b < blocks; ++b) {
+        for (std::size_t c = 0; c < chunks.size(); ++c) add(c, c + n - b);
       }
     }
     return moves;

@@ -42,7 +42,7 @@ Result<Plan> nccl_plan(const Topology& topology, const Collective& collective, c
     std::vector<Ring> rings;
     for (const auto& order : communicator.ring.orders) rings.push_back({.order = order});
     const auto reason = fmt::format("the {} rings that NCCL finds, at the costs of our kernels (what NCCL takes says nccl_model)", rings.size());
-    return plan_along(*std::move(flow), collective, std::move(rings), {"nccl_ring", {}, reason});
+    return plan_along(*std::move(flow), collective, {std::move(rings)}, {"nccl_ring", {}, reason});
   }
   if (algorithm != nccl::Algorithm::tree || kind != all_reduce || communicator.nodes != 1) {
     return unsupported("nccl", kind, fmt::format("no plan of NCCL's {} is known here", to_string(algorithm)), "take its ring");

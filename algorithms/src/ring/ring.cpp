@@ -6,13 +6,16 @@
 // along the ring from sender to receiver, which brings them to receivers that no route reaches. Several rings run side by side: the largest
 // fractional packing of directed Hamiltonian cycles into the machine's links (NCCL searches integral ones), each with its own channel and its share
 // of the data.
+#include <algorithm>
 #include <array>
 #include <span>
 
 #include <fmt/format.h>
 
+#include "common/alike.h"
 #include "common/data_flow.h"
 #include "common/estimate.h"
+#include "p2plab/machine/routes.h"
 #include "ring/least_time.h"
 #include "ring/ring_plan.h"
 #include "ring/search.h"
@@ -61,24 +64,61 @@ bool one_to_one(CollectiveKind kind) {
   return kind == gather || kind == scatter || kind == all_to_all || kind == send_receive;
 }
 
-void twice_around(DataFlow& flow, std::vector<Move>& moves, const NumberedRing& ring) {
-  const int hops = ring.size() - 1;
-  for (int p = 0; p <= hops; ++p) {
-    const auto chunk = flow.add_chunk(ring.piece(0));
-    ring.travel(moves, chunk, p + 1, hops, 0);
-    ring.travel(moves, chunk, p, hops, hops);
+// What goes around a ring: a piece of a block, summed on its way to a place of the ring or handed out from there.
+struct Piece {
+  std::size_t block = 0;
+  int place = -1;  // none, where nobody has anything of it
+};
+
+Rank rank_of(const Collective& collective, const Block& block) { return (reduces(collective.kind) ? block.receivers : block.contributors).front(); }
+
+// all_reduce has a piece for each place of the ring, the others one of each block.
+std::vector<Piece> pieces_of(const DataFlow& flow, const Collective& collective, const NumberedRing& ring) {
+  std::vector<Piece> pieces;
+  if (collective.kind == CollectiveKind::all_reduce) {
+    for (int p = 0; p < ring.size(); ++p) pieces.push_back({0, p});
+    return pieces;
   }
+  for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+    const auto& block = flow.blocks()[b];
+    pieces.push_back({b, block.contributors.empty() ? -1 : ring.place_of(rank_of(collective, block))});
+  }
+  return pieces;
 }
 
-// A share of each block goes around each ring: to its receiver being summed, or from its sender to everyone.
-void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const NumberedRing& ring) {
-  for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
-    const auto chunk = flow.add_chunk(ring.piece(b));
-    const auto& block = flow.blocks()[b];
-    if (block.contributors.empty()) continue;
-    const int start = reduces(collective.kind) ? ring.place_of(block.receivers[0]) + 1 : ring.place_of(block.contributors[0]);
-    ring.travel(moves, chunk, start, ring.size() - 1, 0);
+void go_around(DataFlow& flow, std::vector<Move>& moves, CollectiveKind kind, const NumberedRing& ring, const Piece& piece) {
+  const auto chunk = flow.add_chunk(ring.piece(piece.block));
+  const int hops = ring.size() - 1;
+  if (piece.place < 0) return;
+  ring.travel(moves, chunk, piece.place + (reduces(kind) ? 1 : 0), hops, 0);
+  if (kind == CollectiveKind::all_reduce) ring.travel(moves, chunk, piece.place, hops, hops);
+}
+
+// The pieces of the first places of each ring; those of the others are their images.
+void fold_around(DataFlow& flow, const Collective& collective, const std::vector<NumberedRing>& all, const std::vector<ScheduleImage>& images) {
+  const bool whole = collective.kind == CollectiveKind::all_reduce;
+  const auto places = all.front().size() / static_cast<int>(images.size());
+  std::vector<std::size_t> blocks(images.front().ranks.size());  // by rank
+  for (std::size_t b = 0; b < flow.blocks().size() && !whole; ++b) blocks[rank_of(collective, flow.blocks()[b]).index()] = b;
+  std::vector<Move> moves;
+  std::vector<std::pair<Chunk, Rank>> base;
+  for (const auto& ring : all) {
+    auto pieces = pieces_of(flow, collective, ring);
+    std::erase_if(pieces, [&](const Piece& piece) { return piece.place >= places; });
+    for (const auto& piece : pieces) {
+      base.emplace_back(ring.piece(piece.block), ring.at(piece.place));
+      go_around(flow, moves, collective.kind, ring, piece);
+    }
   }
+  std::vector<Chunk> others;
+  for (std::size_t i = 1; i < images.size(); ++i) {
+    for (auto [chunk, rank] : base) {
+      if (!whole) chunk.block = static_cast<std::int32_t>(blocks[images[i].ranks[rank.index()].index()]);
+      others.push_back(chunk);
+    }
+  }
+  push_in_rounds(flow, std::move(moves));
+  flow.fold(images, others);
 }
 
 // The ring that brings block b to its receiver in the fewest hops; equal ones take turns. None: nobody gives anything.
@@ -104,6 +144,33 @@ void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Numbere
     const auto chunk = flow.add_chunk(all[ring].piece(b));
     if (hops > 0) all[ring].travel(moves, chunk, all[ring].place_of(flow.blocks()[b].contributors[0]), hops, 0);
   }
+}
+
+// Is the ring turned into itself, and each hop into one that takes a path of its kind?
+bool turns_into_itself(const std::vector<Rank>& order, const std::vector<Rank>& to, const PairKinds& kinds) {
+  const auto n = order.size();
+  const auto first = static_cast<std::size_t>(std::ranges::find(order, to[order[0].index()]) - order.begin());
+  for (std::size_t k = 0; k < n; ++k) {
+    const auto here = order[k];
+    const auto next = order[(k + 1) % n];
+    if (to[here.index()] != order[(first + k) % n]) return false;
+    if (kinds.of(here, next) != kinds.of(to[here.index()], to[next.index()])) return false;
+  }
+  return true;
+}
+
+// The images by which all ranks go on by as few places of the first ring as can be; none where that is a whole turn. All ranks are on each ring.
+std::vector<ScheduleImage> turns_of(const Topology& topology, const std::vector<Ring>& rings) {
+  std::vector<ScheduleImage> images;
+  const auto& order = rings.front().order;
+  const auto& kinds = topology.routes().kinds();
+  for (std::size_t places = 1; places < order.size() && images.empty(); ++places) {
+    if (order.size() % places != 0) continue;
+    const auto to = turned_by(places, order);
+    if (!std::ranges::all_of(rings, [&](const Ring& ring) { return turns_into_itself(ring.order, to, kinds); })) continue;
+    images = all_turns_by(places, order);
+  }
+  return images;
 }
 
 class RingPlanner final : public Planner {
@@ -133,11 +200,13 @@ class RingPlanner final : public Planner {
     const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
     auto rings = find_rings(topology, collective.members, {wanted, static_cast<int>(*most)});
     if (!rings) return std::move(rings).error();
-    if (const auto steps = steps_along(collective, flow->blocks(), *rings); steps > context.most_steps)
-      return Error{ErrorCode::unsupported, fmt::format("ring would take {} steps, beyond the {} that are looked at", steps, context.most_steps)};
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
-    auto plan = plan_along(*std::move(flow), collective, *std::move(rings), {"ring", *std::move(parameters), std::move(reason)});
+    TurnedRings turned{*std::move(rings)};
+    if (goes_around(collective.kind) && may_turn(topology, collective, context)) turned.images = turns_of(topology, turned.rings);
+    const auto images = std::max<std::size_t>(1, turned.images.size());
+    if (auto fault = too_long("ring", steps_along(collective, flow->blocks(), turned.rings) / images, context)) return *std::move(fault);
+    auto plan = plan_along(*std::move(flow), collective, std::move(turned), {"ring", *std::move(parameters), std::move(reason)});
     if (plan && is_chain(collective.kind)) suggest_slices(*plan, topology, context.payload.size());
     return plan;
   }
@@ -149,6 +218,7 @@ class RingPlanner final : public Planner {
 
  private:
   static bool is_chain(CollectiveKind kind) { return kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce; }
+  static bool goes_around(CollectiveKind kind) { return !is_chain(kind) && !one_to_one(kind); }
   // Of chains: 0.
   static std::size_t steps_along(const Collective& collective, std::span<const Block> blocks, const std::vector<Ring>& rings) {
     const auto members = collective.members.size();
@@ -182,15 +252,17 @@ class RingPlanner final : public Planner {
 
 }  // namespace
 
-Result<Plan> plan_along(DataFlow flow, const Collective& collective, std::vector<Ring> rings, RingPlanLabel label) {
-  const auto all = numbered(std::move(rings));
+Result<Plan> plan_along(DataFlow flow, const Collective& collective, TurnedRings turned, RingPlanLabel label) {
+  const auto all = numbered(std::move(turned.rings));
   std::vector<Move> moves;
-  if (collective.kind == CollectiveKind::all_reduce) {
-    for (const auto& ring : all) twice_around(flow, moves, ring);
+  if (!turned.images.empty()) {
+    fold_around(flow, collective, all, turned.images);
   } else if (one_to_one(collective.kind)) {
     one_way(flow, moves, all);
   } else {
-    for (const auto& ring : all) around(flow, moves, collective, ring);
+    for (const auto& ring : all) {
+      for (const auto& piece : pieces_of(flow, collective, ring)) go_around(flow, moves, collective.kind, ring, piece);
+    }
   }
   push_in_rounds(flow, std::move(moves));
   return std::move(flow).finish(label.planner, std::move(label.parameters), std::move(label.reason), "use tree");
