@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <limits>
 
-#include <fmt/format.h>
-
 #include "p2plab/machine/routes.h"
 
 namespace p2plab {
@@ -213,6 +211,32 @@ void DataFlow::exchange(Rank a, Rank b, ChunkId chunk) {
   tell(b, a, other);
 }
 
+void DataFlow::exchange(std::span<const Rank> ranks, ChunkId chunk) {
+  std::vector<std::vector<Location>> known(ranks.size());
+  std::uint32_t contributors = 0;
+  for (std::size_t g = 0; g < ranks.size(); ++g) {
+    std::vector<Location> told;
+    append_places(holding(ranks[g], chunk), told);
+    if (told.empty()) continue;
+    contributors += holding(ranks[g], chunk).contributors;
+    std::vector<Location> destinations;
+    for (std::size_t h = 0; h < ranks.size(); ++h) {
+      if (h == g && told.size() == 1) {
+        known[h].push_back(told.front());
+        continue;
+      }
+      destinations.push_back(fresh(ranks[h]));
+      known[h].push_back(destinations.back());
+    }
+    if (!destinations.empty()) step(ranks[g], told, destinations);
+  }
+  for (std::size_t h = 0; h < ranks.size(); ++h) {
+    auto& held = holding(ranks[h], chunk);
+    set_places(held, known[h]);
+    held.contributors = contributors & most_contributors;
+  }
+}
+
 void DataFlow::step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations) {
   for (const auto& place : sources) {
     if (!unreachable_ && !routes_->connected(place.rank, executor)) unreachable_ = {place.rank, executor};
@@ -262,28 +286,6 @@ std::uint32_t chunk_weight(std::int64_t weight, std::int64_t widest) {
   int digits = 0;
   while (widest >> digits > most) ++digits;
   return static_cast<std::uint32_t>(std::max<std::int64_t>(weight >> digits, 1));
-}
-
-Error unsupported(const std::string& planner, CollectiveKind kind, const std::string& why, const std::string& advice) {
-  return {.code = ErrorCode::unsupported, .message = fmt::format("{} does not do {}: {}", planner, to_string(kind), why), .notes = {advice}};
-}
-
-Error no_path(const Topology& topology, const std::string& planner, Rank from, Rank to, const std::string& advice) {
-  return {.code = ErrorCode::unsupported,
-          .message = fmt::format("{} sends from rank {} to rank {}, but no path leads from {} to {} without passing another GPU", planner, from.value,
-                                 to.value, topology.node(topology.node_of(from)).name, topology.node(topology.node_of(to)).name),
-          .notes = {advice}};
-}
-
-std::optional<Error> too_long(const std::string& planner, std::size_t steps, const PlanContext& context) {
-  if (steps <= context.most_steps) return std::nullopt;
-  return Error{ErrorCode::unsupported,
-               fmt::format("{} would take {} steps or more, beyond the {} that are looked at", planner, steps, context.most_steps)};
-}
-
-std::optional<Error> too_long_by_pairs(const std::string& planner, const Collective& collective, const PlanContext& context) {
-  const auto contributors = collective.members.size() - std::min(collective.silent.size(), collective.members.size());
-  return too_long(planner, contributors * (collective.members.size() - 1), context);
 }
 
 int position_of(const Collective& collective, Rank rank) {

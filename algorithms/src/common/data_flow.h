@@ -50,6 +50,8 @@ class DataFlow {
 
   /// `a` and `b` tell each other what they hold; afterwards both hold the same sum, added up in the same pairs, so bitwise equal.
   void exchange(Rank a, Rank b, ChunkId chunk);
+  /// All of `ranks` tell each other what they hold; afterwards each holds what all held, added up in their order.
+  void exchange(std::span<const Rank> ranks, ChunkId chunk);
 
   /// Folds the plan (framework: folding.h): what was listed is the base, `chunks` are those of the other images. All images do a step before any goes
   /// on to the next.

@@ -9,7 +9,7 @@
 // Optimal where the way between islands is the bottleneck (NCCL's and Horovod's hierarchical all-reduce; BlueConnect, Cho et al., 2019).
 #include <algorithm>
 #include <array>
-#include <string_view>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,8 +20,8 @@
 #include "direct/exchange.h"
 #include "islands/hierarchy.h"
 #include "islands/island_moves.h"
-#include "islands/island_reads.h"
 #include "islands/rotated_islands.h"
+#include "islands/three_steps.h"
 
 namespace p2plab {
 
@@ -42,6 +42,20 @@ class Hierarchical final : public Planner {
     return parameters.at("across") == "tree" && (kind == all_reduce || kind == broadcast || kind == reduce || small_blocks);
   }
 
+  // Each shard goes whole from who holds it in one island to who does in each other one.
+  std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    const auto across = context.parameters.find("across");
+    if (across == context.parameters.end() || across->second != "one_shot" || collective.kind != CollectiveKind::all_reduce) return std::nullopt;
+    Hierarchy hierarchy(collective, find_islands(topology));
+    hierarchy.mind_ways_out(topology);
+    if (hierarchy.levels() != 2 || !hierarchy.even()) return std::nullopt;
+    auto holders = collective;
+    holders.members = holders_of(hierarchy, 0);
+    auto shard = context.payload;
+    shard.elements /= static_cast<std::int64_t>(hierarchy.width(0));
+    return time_of_direct_sends(topology, holders, shard, {.whole = true});
+  }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     return least_estimated(topology, plans(topology, collective, context), context.payload.size());
   }
@@ -49,7 +63,7 @@ class Hierarchical final : public Planner {
   Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("hierarchical", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto variants = read(*parameters);
+    auto variants = island_variants(*parameters);
     if (!variants) return std::move(variants).error();
     if (auto ok = check(collective, topology.ranks()); !ok) return std::move(ok).error();
     using enum CollectiveKind;
@@ -62,8 +76,12 @@ class Hierarchical final : public Planner {
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
-    if (variants->front().reads_inside && (collective.kind != all_reduce || hierarchy.levels() != 2))
-      return unsupported("hierarchical", collective.kind, "inside=read is for an all_reduce over islands of one level", "leave inside as it is");
+    const bool reads = variants->front().reads_inside;
+    const bool three_steps = reads || variants->front().across == Across::one_shot;
+    if (three_steps && (collective.kind != all_reduce || hierarchy.levels() != 2))
+      return unsupported("hierarchical", collective.kind,
+                         fmt::format("{} is for an all_reduce over islands of one level", reads ? "inside=read" : "across=one_shot"),
+                         fmt::format("leave {} as it is", reads ? "inside" : "across"));
     if (collective.kind == all_to_all || collective.kind == send_receive) {
       if (variants->front().ring_inside || variants->front().across != Across::direct)  // asked for: else direct comes first
         return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings and trees would only delay them",
@@ -71,9 +89,9 @@ class Hierarchical final : public Planner {
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
-    const bool by_pairs = !rotated(variants->front(), hierarchy, collective, topology, context) &&
-                          (collective.kind == reduce_scatter ||
-                           (collective.kind == all_reduce && parameters->at("across") != "tree" && !variants->front().reads_inside));
+    const bool by_pairs =
+        !rotated(variants->front(), hierarchy, collective, topology, context) &&
+        (collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree" && !three_steps));
     if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
     std::optional<Error> fault;
@@ -92,35 +110,16 @@ class Hierarchical final : public Planner {
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"inside", "how members of an island exchange: direct, ring, read (all_reduce over two levels, across=direct), or auto: direct or ring",
-             "auto"},
-            {"across", "how islands exchange: direct, ring, tree (two binary trees between the outermost), or auto: direct or ring", "auto"}};
+    return {
+        {"inside", "how members of an island exchange: direct, ring, read (all_reduce over two levels, across=direct), or auto: direct or ring",
+         "auto"},
+        {"across",
+         "how islands exchange: direct, ring, tree (two binary trees between the outermost), one_shot (all_reduce over two levels: shards whole), "
+         "or auto: direct or ring",
+         "auto"}};
   }
 
  private:
-  static Result<std::vector<IslandVariant>> read(const Parameters& parameters) {
-    static const std::array<std::string, 4> ways_inside{"auto", "direct", "ring", "read"};
-    static const std::array<std::string, 4> ways_across{"auto", "direct", "ring", "tree"};
-    auto inside = word_parameter(parameters, "inside", ways_inside);
-    if (!inside) return std::move(inside).error();
-    auto across = word_parameter(parameters, "across", ways_across);
-    if (!across) return std::move(across).error();
-    if (*inside == "read") {
-      if (*across == "ring" || *across == "tree")
-        return Error{ErrorCode::invalid_input, fmt::format("inside=read goes with across=direct, not {}", *across)};
-      return std::vector{IslandVariant{.reads_inside = true}};
-    }
-    std::vector<IslandVariant> variants;
-    for (const bool ring_inside : {false, true}) {
-      for (const auto& [name, way] : {std::pair{"direct", Across::direct}, std::pair{"ring", Across::ring}, std::pair{"tree", Across::tree}}) {
-        const bool inside_fits = *inside == "auto" || (*inside == "ring") == ring_inside;
-        const bool across_fits = *across == name || (*across == "auto" && way != Across::tree);
-        if (inside_fits && across_fits) variants.push_back({ring_inside, way});
-      }
-    }
-    return variants;
-  }
-
   // Each shard has a rail of its own.
   static void cut_for_trees(Plan& plan, const Topology& topology, const PlanContext& context, std::size_t shards) {
     constexpr std::int64_t least = 4096;
@@ -150,14 +149,15 @@ class Hierarchical final : public Planner {
     return context.fold_from * (kind == CollectiveKind::all_reduce ? 6 : 3) / 8;
   }
 
-  // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, that of its first member.
+  // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, and where whole shards are
+  // exchanged, that of its first member.
   static std::optional<RotatedIslands> rotated(const IslandVariant& variant, const Hierarchy& hierarchy, const Collective& collective,
                                                const Topology& topology, const PlanContext& context) {
     using enum CollectiveKind;
     const bool alike = collective.kind == all_reduce || collective.kind == all_gather || collective.kind == reduce_scatter;
     if (!alike || collective.members.size() < fold_islands_from(context, collective.kind)) return std::nullopt;
-    const bool rooted = collective.kind == all_reduce && variant.across == Across::tree;
-    return RotatedIslands::create(hierarchy, collective, topology.ranks(), rooted ? 0 : hierarchy.levels() - 1);
+    const bool by_members = collective.kind == all_reduce && (variant.across == Across::tree || variant.across == Across::one_shot);
+    return RotatedIslands::create(hierarchy, collective, topology.ranks(), by_members ? 0 : hierarchy.levels() - 1);
   }
 
   static Result<Plan> plan_with(const IslandVariant& variant, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
@@ -169,7 +169,10 @@ class Hierarchical final : public Planner {
     const auto* const rotated_by = rotations ? &*rotations : nullptr;
     std::vector<Chunk> others;
     switch (collective.kind) {
-      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, variant, rotated_by); break;
+      case CollectiveKind::all_reduce:
+        others = variant.across == Across::one_shot ? exchange_shards(*flow, hierarchy, rotated_by)
+                                                    : all_reduce(*flow, moves, hierarchy, variant, rotated_by);
+        break;
       case CollectiveKind::broadcast:
       case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, variant.across); break;
       default: others = own_blocks(*flow, moves, hierarchy, collective, rotated_by); break;
@@ -185,7 +188,13 @@ class Hierarchical final : public Planner {
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
   }
 
-  static std::string_view name_of(Across across) { return across == Across::direct ? "direct" : across == Across::ring ? "rings" : "trees"; }
+  // One chunk for each member of an island. Returns those that are others' rotated.
+  static std::vector<Chunk> exchange_shards(DataFlow& flow, const Hierarchy& hierarchy, const RotatedIslands* rotations) {
+    std::vector<std::size_t> digits(rotations != nullptr ? 1 : hierarchy.width(0));
+    std::iota(digits.begin(), digits.end(), std::size_t{0});
+    list_exchanging(flow, hierarchy, digits);
+    return std::vector<Chunk>(hierarchy.width(0) - digits.size());
+  }
 
   // One chunk for each choice of who is in charge at every level; between the outermost islands for each of two trees, where those lead across.
   // Returns the chunks that are others' rotated.

@@ -2,8 +2,49 @@
 #include "islands/island_moves.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
 
 namespace p2plab {
+
+Result<std::vector<IslandVariant>> island_variants(const Parameters& parameters) {
+  static const std::array<std::string, 4> ways_inside{"auto", "direct", "ring", "read"};
+  static const std::array<std::string, 5> ways_across{"auto", "direct", "ring", "tree", "one_shot"};
+  auto inside = word_parameter(parameters, "inside", ways_inside);
+  if (!inside) return std::move(inside).error();
+  auto across = word_parameter(parameters, "across", ways_across);
+  if (!across) return std::move(across).error();
+  if (*inside == "read") {
+    if (*across != "direct" && *across != "auto")
+      return Error{ErrorCode::invalid_input, fmt::format("inside=read goes with across=direct, not {}", *across)};
+    return std::vector{IslandVariant{.reads_inside = true}};
+  }
+  if (*across == "one_shot") {
+    if (*inside == "ring") return Error{ErrorCode::invalid_input, "across=one_shot goes with inside=direct, not ring"};
+    return std::vector{IslandVariant{.across = Across::one_shot}};
+  }
+  std::vector<IslandVariant> variants;
+  for (const bool ring_inside : {false, true}) {
+    for (const auto& [name, way] : {std::pair{"direct", Across::direct}, std::pair{"ring", Across::ring}, std::pair{"tree", Across::tree}}) {
+      const bool inside_fits = *inside == "auto" || (*inside == "ring") == ring_inside;
+      const bool across_fits = *across == name || (*across == "auto" && way != Across::tree);
+      if (inside_fits && across_fits) variants.push_back({ring_inside, way});
+    }
+  }
+  return variants;
+}
+
+std::string_view name_of(Across across) {
+  switch (across) {
+    case Across::direct: return "direct";
+    case Across::ring: return "rings";
+    case Across::tree: return "trees";
+    case Across::one_shot: break;
+  }
+  return "whole shards";
+}
 
 IslandMoves::IslandMoves(const Hierarchy& hierarchy, IslandVariant variant) : hierarchy_(hierarchy), variant_(variant) {
   const auto outermost = static_cast<int>(hierarchy.width(hierarchy.levels() - 1));

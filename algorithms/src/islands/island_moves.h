@@ -2,6 +2,7 @@
 // The moves of a hierarchical plan: to and from whoever is in charge, level by level.
 #pragma once
 
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,13 +12,18 @@
 
 namespace p2plab {
 
-enum class Across { direct, ring, tree };
+enum class Across { direct, ring, tree, one_shot };
 
 struct IslandVariant {
   bool ring_inside = false;
   Across across = Across::direct;
-  bool reads_inside = false;  // island_reads.h
+  bool reads_inside = false;  // three_steps.h
 };
+
+/// The variants that a hierarchical planner's parameters leave open. Errors: invalid_input, unknown words and those that do not go together.
+Result<std::vector<IslandVariant>> island_variants(const Parameters& parameters);
+/// For people: what goes across.
+std::string_view name_of(Across across);
 
 class IslandMoves {
  public:

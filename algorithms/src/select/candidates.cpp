@@ -35,6 +35,7 @@ constexpr std::array variants{
     Variant{"latency", "chunks", "2", small},
     Variant{"hierarchical", "across", "tree", 1 << 20, large},
     Variant{"hierarchical", "inside", "read", 1 << 20, several_servers},
+    Variant{"hierarchical", "across", "one_shot", 1 << 20, several_servers},
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "islands/island_reads.h"
+#include "islands/three_steps.h"
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace p2plab {
@@ -58,6 +59,34 @@ void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const In
     const Islands islands(hierarchy, shard);
     for (std::size_t k = 0; k < islands.count(); ++k) flow.push(islands.in_charge(k), islands.members(k), shard.chunk);
   }
+}
+
+std::vector<Rank> holders_of(const Hierarchy& hierarchy, std::size_t digit) {
+  std::vector<Rank> holders;
+  for (const auto island : hierarchy.islands(1).front()) holders.push_back(hierarchy.stands_for(1, island, {digit, 0}));
+  return holders;
+}
+
+void list_exchanging(DataFlow& flow, const Hierarchy& hierarchy, std::span<const std::size_t> digits) {
+  std::vector<std::pair<ChunkId, std::vector<Rank>>> shards;
+  std::vector<Move> in;
+  std::vector<Move> out;
+  for (const auto digit : digits) {
+    const auto chunk = flow.add_chunk({});
+    shards.emplace_back(chunk, holders_of(hierarchy, digit));
+    for (const auto holder : shards.back().second) {
+      const auto& island = hierarchy.islands(0)[hierarchy.island_of(0, holder)];
+      for (std::size_t k = 1; k < island.size(); ++k) {
+        const auto place = (hierarchy.digits_of(holder)[0] + k) % island.size();
+        const auto member = hierarchy.stands_for(0, island[place], {digit, 0});
+        in.push_back({static_cast<int>(k), chunk, member, holder});
+        out.push_back({0, chunk, holder, member});
+      }
+    }
+  }
+  push_in_rounds(flow, std::move(in));
+  for (const auto& [chunk, holders] : shards) flow.exchange(holders, chunk);
+  push_in_rounds(flow, std::move(out));
 }
 
 }  // namespace p2plab

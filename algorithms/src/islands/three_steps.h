@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// An all-reduce over two levels in three steps, by one of two ways. Reading: whoever is in charge of a shard reads what its island holds and sends
+// the sum on at once; who reduces the shard sends it to all islands; whoever gets it hands it out. So a shard crosses an island without a flag on its
+// way out, in few thread blocks. Exchanging, for small payloads: an island's members add up a shard each; those who hold a shard send it to each
+// other, and each adds up what it got; then it hands the sum out. So a shard crosses the way between islands once, but goes from each island to all
+// others.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "common/data_flow.h"
+#include "islands/hierarchy.h"
+
+namespace p2plab {
+
+/// A shard, and who is in charge of it at each level.
+struct InCharge {
+  ChunkId chunk;
+  std::vector<std::size_t> digits;
+};
+
+/// Of two levels.
+void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards);
+
+/// Who holds a shard: of each island the member with this digit, all in the order of the islands.
+std::vector<Rank> holders_of(const Hierarchy& hierarchy, std::size_t digit);
+
+/// Of two levels: a chunk for each of `digits`.
+void list_exchanging(DataFlow& flow, const Hierarchy& hierarchy, std::span<const std::size_t> digits);
+
+}  // namespace p2plab
