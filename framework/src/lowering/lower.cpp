@@ -1,14 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/program/lower.h"
 
+#include <algorithm>
+#include <span>
+
 #include <fmt/format.h>
 
 #include "lowering/lowering.h"
 #include "p2plab/program/alike.h"
+#include "p2plab/program/even_payloads.h"
 #include "p2plab/program/packet_choice.h"
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {
+
+namespace {
+
+// Has each rank its representative's lanes, each with images of the same steps?
+bool same_lanes(const Program& program, const RankImages& images) {
+  const auto of_rank = [&](Rank rank) { return std::ranges::equal_range(program.lanes, rank, {}, &Lane::rank); };
+  const auto base_step = [&](const Instruction& instruction) { return instruction.step.value / images.images(); };
+  const auto same = [&](const Lane& a, const Lane& b) {
+    const auto of_lane = [&](const Lane& lane) { return std::span(program.instructions).subspan(lane.first, lane.count); };
+    return std::ranges::equal(of_lane(a), of_lane(b), {}, base_step, base_step);
+  };
+  for (int r = 0; r < program.ranks(); ++r) {
+    if (!std::ranges::equal(of_rank(Rank{r}), of_rank(images.representative(Rank{r})), same)) return false;
+  }
+  return true;
+}
+
+// Do ranks do the same, though some with a few bytes more, since images do not divide the payload evenly?
+bool nearly_alike(const Schedule& schedule, const Proof& proof, const Program& program) {
+  return proof.images() != nullptr && even_payloads(schedule, program.payload) && same_channels(schedule) && same_lanes(program, *proof.images());
+}
+
+}  // namespace
 
 Status check_ranges(const Payload& payload, const Tuning& tuning) {
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
@@ -48,6 +75,8 @@ Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payloa
   const bool one_memory = proof.in_place() && memory == CallerMemory::as_proved;
   auto program = Lowering{schedule, proof, payload, tuning, one_memory, images_of(schedule, proof, payload, alike_from)}.run(Lowered::all);
   program.packets = choose_packets(program, peer_access);
+  const bool told = program.images != nullptr || program.packets != nullptr || steps_as_copies(schedule) < alike_from;
+  if (!told && nearly_alike(schedule, proof, program)) program.images = proof.images();
   return program;
 }
 
