@@ -26,6 +26,9 @@ namespace {
 
 // Packing many trees for many roots without symmetry takes minutes.
 constexpr std::size_t many_members = 32;
+// Many trees of one root among more take minutes: there are a few, and none over servers, where rails and islands are faster.
+constexpr std::size_t many_of_one_root = 192;
+constexpr std::int64_t few_trees = 8;
 // Up to so many the bound is found again to say how near it is.
 constexpr std::size_t most_checked = 128;
 
@@ -34,9 +37,7 @@ class ForestPlanner final : public Planner {
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   // Trees of machines that are no servers on a network take long to pack, so it is said what no schedule can beat.
   std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
-    std::vector<int> server;
-    const auto servers = servers_of(topology, server);
-    if (servers.size() > 1 && servers.front().size() > 1) return std::nullopt;
+    if (has_servers(topology)) return std::nullopt;
     const auto best = bound(topology, collective);
     return best ? std::optional(lower_bound(*best, context.payload)) : std::nullopt;
   }
@@ -60,8 +61,16 @@ class ForestPlanner final : public Planner {
     }
     // A tree from each root at least, and sums go along each of its edges in a step of their own.
     if (auto fault = up && !rooted(kind) ? too_long_by_pairs("forest", collective, context) : std::nullopt) return *std::move(fault);
-    ForestRequest request{
-        .members = collective.members, .weights = weights_of(collective, *flow), .direction = TreeDirection::towards_root, .trees = *trees};
+    const bool many = rooted(kind) && collective.members.size() > many_of_one_root && parameters->at("trees") == "auto";
+    if (many && has_servers(topology)) {
+      return unsupported("forest", kind,
+                         fmt::format("to pack trees of one root takes minutes among more than {} members on servers", many_of_one_root),
+                         "use hierarchical, or set trees");
+    }
+    ForestRequest request{.members = collective.members,
+                          .weights = weights_of(collective, *flow),
+                          .direction = TreeDirection::towards_root,
+                          .trees = many ? few_trees : *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
     if (ending) request.stop = ending;
@@ -95,7 +104,7 @@ class ForestPlanner final : public Planner {
   static std::vector<ParameterInfo> known() {
     return {{"trees",
              "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal; 1 on machines of more than 32 members with little "
-             "symmetry)",
+             "symmetry; 8 for one root among more than 192)",
              "auto"}};
   }
 
@@ -122,6 +131,12 @@ class ForestPlanner final : public Planner {
   static bool are_alike(const Topology& topology, const Collective& collective) {
     const bool all = collective.members.size() == static_cast<std::size_t>(topology.ranks()) && collective.silent.empty() && !rooted(collective.kind);
     return all && std::ranges::all_of(collective.shares, [&](auto share) { return share == collective.shares.front(); });
+  }
+
+  static bool has_servers(const Topology& topology) {
+    std::vector<int> server;
+    const auto servers = servers_of(topology, server);
+    return servers.size() > 1 && servers.front().size() > 1;
   }
 
   // 0: as many as the optimum needs.

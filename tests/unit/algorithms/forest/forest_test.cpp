@@ -180,6 +180,19 @@ TEST(Forest, BudgetsAreSharedOutAtTheOptimum) {
   }
 }
 
+// To pack as many as the optimum needs took half a minute, and what came out by then was slower than one tree.
+TEST(Forest, OneRootAmongManyHasAFewTrees) {
+  const auto torus = *make_preset("torus", {{"dims", "14x14"}});
+  for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
+    const auto plan = test::plan_on(torus, "forest", kind);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_LE(plan->schedule.chunks().size(), 8U);
+  }
+  const auto servers = test::plan_on(*make_preset("hgx-a100", {{"nodes", "25"}}), "forest", CollectiveKind::broadcast);
+  ASSERT_FALSE(servers);
+  EXPECT_NE(describe(servers.error()).find("use hierarchical"), std::string::npos) << describe(servers.error());
+}
+
 // Two GPUs of a DGX-1 without a link between them have 150 GB/s each over the others, and no GPU needs the data of the four in every tree.
 TEST(Forest, GpusOutsideAGroupRelayInTheTreesThatTheySuit) {
   const auto machine = *make_preset("dgx-v100", {});
