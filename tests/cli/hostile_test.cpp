@@ -106,7 +106,7 @@ TEST(MemoryLimit, OfTheSystemIsAnErrorToo) {
 
 TEST(MemoryLimit, OfTheSystemSaysHowMuchIsNeededAndTheBound) {
   const auto script = test::scratch("limited.sh");
-  std::ofstream(script) << "ulimit -v 200000; exec '" << P2PLAB_PROGRAM << "' plan torus:dims=24x24 --algorithm forest --profile ideal\n";
+  std::ofstream(script) << "ulimit -v 200000; exec '" << P2PLAB_PROGRAM << "' plan torus:dims=32x32 --algorithm forest --profile ideal\n";
   const auto err = test::scratch("err");
   const int status = std::system(("bash '" + script.string() + "' > /dev/null 2> '" + err.string() + "'").c_str());
   ASSERT_TRUE(WIFEXITED(status));

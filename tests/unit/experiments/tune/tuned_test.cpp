@@ -114,9 +114,9 @@ TEST(Tuned, AFileInEitherNotationReadsBackAsTheSameTable) {
   }
 }
 
-// Eight rings of 64 GPUs: a MiB and more of steps, beyond what the reader of people's files takes.
+// Eight rings of 160 GPUs: a MiB and more of steps, beyond what the reader of people's files takes.
 TEST(Tuned, TablesOfManyGpusReadBack) {
-  const auto topology = machine("dgx-a100:nodes=8");
+  const auto topology = machine("dgx-a100:nodes=20");
   const auto planners = builtin_planners();
   PlanContext context;
   auto plan = planners.find("ring")->make()->plan(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()), context);
