@@ -13,7 +13,6 @@ namespace p2plab {
 namespace {
 
 constexpr Seconds flag_latency{1e-6};  // a flag and a look at it, about 1 us on today's GPUs
-constexpr double alike = 1e-9;         // estimates nearer to each other are one
 constexpr Bytes least_slice = Bytes{16LL << 10};
 
 Seconds round_latency(const Topology& topology, const Collective& collective) {
@@ -46,7 +45,7 @@ PlanEstimate estimate(const Topology& topology, const Schedule& schedule) {
 std::size_t least_estimated(std::span<const PlanEstimate> estimates, Bytes size) {
   std::size_t best = 0;
   for (std::size_t i = 1; i < estimates.size(); ++i) {
-    if (estimates[i].time(size) < estimates[best].time(size) * (1 - alike)) best = i;
+    if (estimates[i].time(size) < estimates[best].time(size) * (1 - alike_estimates)) best = i;
   }
   return best;
 }

@@ -11,6 +11,9 @@
 
 namespace p2plab {
 
+/// Estimates nearer to each other, by shares of themselves, are one.
+inline constexpr double alike_estimates = 1e-9;
+
 /// The one of `plans` that is estimated fastest for this size; of those that are as good, the first. Errors: those of `plans`, handed on.
 Result<Plan> least_estimated(const Topology& topology, Result<std::vector<Plan>> plans, Bytes size);
 

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::size_t fewest_islands = 3;  // of two nobody knows which one is not as it should be
 constexpr std::size_t neighbours = 3;      // that an island is tried with: some may be the broken ones
-constexpr double rounding = 1e-9;
-constexpr double never = std::numeric_limits<double>::infinity();
+constexpr double of_rates = 1e-9;
+constexpr double endless = std::numeric_limits<double>::infinity();
 
 // Shards on links, there and back.
 class Loads {
@@ -48,11 +48,11 @@ class Loads {
   std::vector<int> shards_;
 };
 
-// The time of one shard a member from an island to one like it; never where some member has no way.
+// The time of one shard a member from an island to one like it; endless where some member has no way.
 double time_between(const Topology& topology, std::span<const Rank> island, std::span<const Rank> other) {
   Loads loads(topology);
   for (std::size_t d = 0; d < island.size(); ++d) {
-    if (!loads.leads(island[d], other[d])) return never;
+    if (!loads.leads(island[d], other[d])) return endless;
     loads.add(island[d], other[d], 1);
   }
   double most = 0;
@@ -106,12 +106,12 @@ class Sharing {
   // Who would carry one shard more in the least time: the one at its place among equals.
   std::optional<std::size_t> quickest(std::size_t d) const {
     std::optional<std::size_t> best;
-    double least = never;
+    double least = endless;
     for (std::size_t k = 0; k < island_.size(); ++k) {
       const auto place = (d + k) % island_.size();
       if (!loads_.leads(island_[place], whole_[d])) continue;
       const auto time = loads_.time(island_[place], whole_[d], 1);
-      if (time >= least * (1 - rounding)) continue;
+      if (time >= least * (1 - of_rates)) continue;
       best = place;
       least = time;
     }
@@ -121,7 +121,7 @@ class Sharing {
   // Of the shards that take longest one that another member carries in less time. Those of a member are taken from turns far apart.
   bool move_one() {
     const auto stride = far_apart();
-    const auto longest = time() * static_cast<double>(turns_) * (1 - rounding);
+    const auto longest = time() * static_cast<double>(turns_) * (1 - of_rates);
     for (std::size_t d = 0; d < whole_.size(); ++d) {
       for (std::size_t k = 0; k < turns_; ++k) {
         const auto at = d * turns_ + k * stride % turns_;
@@ -130,7 +130,7 @@ class Sharing {
         const auto from = in_charge_[at];
         loads_.add(island_[from], whole_[d], -1);
         const auto to = quickest(d);
-        const bool gains = to && loads_.time(island_[*to], whole_[d], 1) < slowest * (1 - rounding);
+        const bool gains = to && loads_.time(island_[*to], whole_[d], 1) < slowest * (1 - of_rates);
         put(d, at % turns_, gains ? *to : from);
         if (gains) return true;
       }
@@ -160,11 +160,11 @@ std::vector<std::size_t> reducers_of(std::span<const double> times) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, {}, [&](std::size_t island) { return times[island]; });
   std::size_t best = n;
-  double least = never;
+  double least = endless;
   for (auto k = n; k > 0; --k) {
     const auto of_reducers = (1 + static_cast<double>(n - 2) / static_cast<double>(k)) * times[order[k - 1]];
     const auto of_others = k < n ? times[order.back()] : 0;
-    if (const auto time = std::max(of_reducers, of_others); time < least * (1 - rounding)) best = k, least = time;
+    if (const auto time = std::max(of_reducers, of_others); time < least * (1 - of_rates)) best = k, least = time;
   }
   order.resize(best);
   std::ranges::sort(order);
@@ -187,7 +187,7 @@ WaysOut find_ways_out(const Topology& topology, std::span<const std::vector<Rank
     if (islands[i].size() == width) full.push_back(i);
   }
   if (n < fewest_islands || full.size() < 2) return ways;
-  std::vector<double> times(n, never);
+  std::vector<double> times(n, endless);
   for (std::size_t k = 0; k < full.size(); ++k) {
     for (std::size_t away = 1; away <= std::min(neighbours, full.size() - 1); ++away) {
       auto& time = times[full[k]];
@@ -195,9 +195,9 @@ WaysOut find_ways_out(const Topology& topology, std::span<const std::vector<Rank
     }
   }
   const auto whole = static_cast<std::size_t>(std::ranges::min_element(times) - times.begin());
-  if (times[whole] == never) return ways;
+  if (times[whole] == endless) return ways;
   for (std::size_t i = 0; i < n; ++i) {
-    if (times[i] <= times[whole] * (1 + rounding)) continue;
+    if (times[i] <= times[whole] * (1 + of_rates)) continue;
     Sharing sharing(topology, islands[i], islands[whole], n);
     if (!sharing.share()) return {std::vector<std::vector<std::uint16_t>>(n), std::move(ways.reducers)};
     times[i] = sharing.time();

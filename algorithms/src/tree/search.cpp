@@ -16,7 +16,6 @@ namespace {
 
 // What a hop costs beside the links' latency: a flag and a look at it, about 1 us on today's GPUs. Only compares trees with each other.
 constexpr double hop_overhead = 1e-6;
-constexpr double alike = 1e-9;          // estimates nearer to each other are one
 constexpr int most_roots = 16;          // tried where any root will do, of so many members:
 constexpr int few_members = 2048;       // beyond, one root's trees take seconds
 constexpr std::size_t most_near = 128;  // members whose ways to all others are looked at
@@ -92,7 +91,7 @@ class TreeFinder {
 
   void consider(std::vector<Tree> trees) {
     const auto time = estimate(trees);
-    if (time == std::numeric_limits<double>::infinity() || (!best_.empty() && time >= best_time_ * (1 - alike))) return;
+    if (time == std::numeric_limits<double>::infinity() || (!best_.empty() && time >= best_time_ * (1 - alike_estimates))) return;
     best_time_ = time;
     best_ = std::move(trees);
   }
@@ -123,7 +122,7 @@ class TreeFinder {
         if (traffic_.down) add(parent, i, everyone ? 1 - amount : amount);
         delay[static_cast<std::size_t>(i)] = delay[static_cast<std::size_t>(parent)] + hop(parent, i);
         longest = std::max(longest, delay[static_cast<std::size_t>(i)]);
-        if (!best_.empty() && busiest * size + longest * ways >= best_time_ * (1 - alike)) return no_tree;
+        if (!best_.empty() && busiest * size + longest * ways >= best_time_ * (1 - alike_estimates)) return no_tree;
       }
     }
     return busiest * size + longest * ways;

@@ -13,8 +13,6 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
-
 Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
 class ConsistencyChecker {
@@ -44,12 +42,12 @@ class ConsistencyChecker {
  private:
   Status check_sizes() const {
     const auto& [payload, tuning] = std::tie(program_.payload, program_.tuning);
-    if (payload.elements < 0 || payload.elements > most_bytes / size_of(payload.type)) {
+    if (payload.elements < 0 || payload.elements > Payload::most_bytes / size_of(payload.type)) {
       return bad(fmt::format("a payload of {} elements is not between 0 and 2^50 bytes", payload.elements));
     }
     if (tuning.blocks_per_lane < 1 || tuning.blocks_per_lane > Tuning::most_blocks_per_lane)
       return bad(fmt::format("blocks per lane must be from 1 to {}, found {}", Tuning::most_blocks_per_lane, tuning.blocks_per_lane));
-    if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes || tuning.slices < 0 || tuning.slices > Tuning::most_slices) {
+    if (tuning.slice.count() < 0 || tuning.slice.count() > Payload::most_bytes || tuning.slices < 0 || tuning.slices > Tuning::most_slices) {
       return bad(fmt::format("slices of {} bytes, or {} of them, are out of range", tuning.slice.count(), tuning.slices));
     }
     if (tuning.slices > 0 && tuning.slice.count() > 0) return bad("slices are given by their bytes or by their number, not both");
@@ -82,7 +80,7 @@ class ConsistencyChecker {
 
   std::string fault_of(const Instruction& instruction) const {
     const auto bytes = instruction.bytes;
-    if (bytes < 0 || bytes > most_bytes) return fmt::format("it moves an impossible {} bytes", bytes);
+    if (bytes < 0 || bytes > Payload::most_bytes) return fmt::format("it moves an impossible {} bytes", bytes);
     if (std::uint64_t{instruction.operands} + instruction.sources + instruction.destinations > program_.operands.size()) {
       return "it names operands that are not there";
     }

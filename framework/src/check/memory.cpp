@@ -39,7 +39,6 @@ std::string fault_of(const Program& program, const Operand& operand, std::int64_
 
 // The caller's buffers are as large as the payload makes them, whatever a file says.
 Status check_stated_memory(const Program& program, const BufferLayout& layout) {
-  constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
   for (int r = 0; r < program.ranks(); ++r) {
     const auto& [input, output, scratch, host] = program.memory[static_cast<std::size_t>(r)];
     for (const auto& [buffer, stated, owed] :
@@ -49,7 +48,8 @@ Status check_stated_memory(const Program& program, const BufferLayout& layout) {
                              program.payload.elements, owed.count()));
     }
     for (const auto size : {scratch, host}) {
-      if (size.count() < 0 || size.count() > most_bytes) return bad(fmt::format("rank {} has an impossible {} bytes of memory", r, size.count()));
+      if (size.count() < 0 || size.count() > Payload::most_bytes)
+        return bad(fmt::format("rank {} has an impossible {} bytes of memory", r, size.count()));
     }
   }
   return {};

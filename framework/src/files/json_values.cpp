@@ -68,14 +68,15 @@ Collective read_collective(const JsonValue& value) {
 
 Payload read_payload(const JsonValue& value) {
   value.expect_keys({"elements", "dtype", "op"});
-  return {value["elements"].integer(0, most_bytes), word(value["dtype"], data_type, DataType::float32), word(value["op"], reduce_op, ReduceOp::sum)};
+  return {value["elements"].integer(0, Payload::most_bytes), word(value["dtype"], data_type, DataType::float32),
+          word(value["op"], reduce_op, ReduceOp::sum)};
 }
 
 Tuning read_tuning(const JsonValue& value) {
   const auto* const blocks = value[old_blocks_per_lane].present() ? old_blocks_per_lane : "blocks_per_lane";
   value.expect_keys({blocks, "slice", "protocol", "slices?", "lane_per_step?"});
   Tuning tuning{.blocks_per_lane = static_cast<int>(value[blocks].integer(1, Tuning::most_blocks_per_lane)),
-                .slice = Bytes{value["slice"].integer(0, most_bytes)},
+                .slice = Bytes{value["slice"].integer(0, Payload::most_bytes)},
                 .protocol = word(value["protocol"], protocol, Protocol::simple)};
   if (const auto slices = value["slices"]; slices.present()) tuning.slices = static_cast<int>(slices.integer(0, Tuning::most_slices));
   if (const auto own = value["lane_per_step"]; own.present()) tuning.lane_per_step = own.boolean();

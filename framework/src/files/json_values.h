@@ -16,7 +16,6 @@ using Json = nlohmann::ordered_json;
 /// What a file may name at most.
 inline constexpr std::int64_t most_ranks = 1 << 20;
 inline constexpr std::int64_t most_links = 1 << 30;
-inline constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
 
 /// A buffer as one letter: input, output, scratch, host.
 inline constexpr std::string_view buffer_letters = "iosh";

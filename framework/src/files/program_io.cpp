@@ -122,7 +122,7 @@ class ProgramReader {
   void read_memory() {
     const auto rows = root_["memory"];
     for (std::size_t r = 0; r < rows.size(); ++r) {
-      const auto sizes = rows.at(r).integers(0, most_bytes);
+      const auto sizes = rows.at(r).integers(0, Payload::most_bytes);
       if (sizes.size() != 4) return rows.at(r).fail("expected the bytes of input, output, scratch and host");
       program_.memory.push_back({Bytes{sizes[0]}, Bytes{sizes[1]}, Bytes{sizes[2]}, Bytes{sizes[3]}});
     }
@@ -169,7 +169,7 @@ class ProgramReader {
   void read_instruction(const JsonValue& row) {
     if (row.size() != 7) return row.fail("expected step, bytes, sources, destinations, divisor, whether others wait for it, and its waits");
     Instruction instruction{.step = StepId{row.at(0).integer(0, std::numeric_limits<std::int32_t>::max())},
-                            .bytes = row.at(1).integer(0, most_bytes)};
+                            .bytes = row.at(1).integer(0, Payload::most_bytes)};
     instruction.operands = static_cast<std::uint32_t>(program_.operands.size());
     instruction.sources = read_operands(row.at(2));
     instruction.destinations = read_operands(row.at(3));
@@ -213,7 +213,7 @@ class ProgramReader {
     const auto [plus, rank_fault] = std::from_chars(word.data() + 1, end, rank);
     if (buffer == std::string_view::npos || rank_fault != std::errc{} || rank < 0 || plus == end || *plus != '+') return false;
     auto [next, offset_fault] = std::from_chars(plus + 1, end, offset);
-    if (offset_fault != std::errc{} || offset < 0 || offset > most_bytes) return false;
+    if (offset_fault != std::errc{} || offset < 0 || offset > Payload::most_bytes) return false;
     if (next != end && *next == '@') {
       const auto [rest, route_fault] = std::from_chars(next + 1, end, route);
       if (route_fault != std::errc{} || route < 0) return false;

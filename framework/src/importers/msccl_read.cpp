@@ -11,6 +11,7 @@
 #include "importers/msccl_file.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/program/importer.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 
@@ -20,7 +21,6 @@ constexpr std::int64_t most_gpus = 512;
 constexpr std::int64_t most_blocks = 1 << 16;
 constexpr std::int64_t most_units = 1 << 20;
 constexpr std::int64_t most_count = 1 << 16;
-constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
 constexpr std::size_t most_steps = 1 << 20;
 constexpr std::size_t longest_algorithm = std::size_t{64} << 20;
 
@@ -85,8 +85,8 @@ class MscclReader {
     file_.name = algo.attribute("name").value();
     gpus_ = integer(algo, "ngpus", 1, most_gpus);
     file_.in_place = integer(algo, "inplace", 0, 1) == 1;
-    if (algo.attribute("minBytes")) file_.from = integer(algo, "minBytes", 0, most_bytes);
-    file_.to = algo.attribute("maxBytes") ? integer(algo, "maxBytes", 0, most_bytes) : std::int64_t{1} << 27;
+    if (algo.attribute("minBytes")) file_.from = integer(algo, "minBytes", 0, Payload::most_bytes);
+    file_.to = algo.attribute("maxBytes") ? integer(algo, "maxBytes", 0, Payload::most_bytes) : std::int64_t{1} << 27;
   }
 
   void read_gpu(const pugi::xml_node& gpu) {

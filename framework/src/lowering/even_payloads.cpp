@@ -11,7 +11,6 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
 constexpr std::int64_t grain_bytes = 16;
 
 // Does every image have the base's chunks?
@@ -26,7 +25,7 @@ bool is_even(const Schedule& schedule, const Payload& payload) {
 
 std::optional<std::int64_t> common_multiple(std::int64_t a, std::int64_t b) {
   const auto factor = b / std::gcd(a, b);
-  return a <= most_bytes / factor ? std::optional(a * factor) : std::nullopt;
+  return a <= Payload::most_bytes / factor ? std::optional(a * factor) : std::nullopt;
 }
 
 // Multiples of so many elements give blocks whole numbers of elements by their shares, and images whole grains of blocks that they share.
@@ -50,7 +49,7 @@ std::optional<std::int64_t> even_multiple(const Schedule& schedule, DataType typ
       const auto wanted = parts[b] * grain;
       units = common_multiple(*units, wanted / std::gcd(wanted, blocks[b].share / common));
     }
-    if (!units || *units > most_bytes / (sum / common)) return std::nullopt;
+    if (!units || *units > Payload::most_bytes / (sum / common)) return std::nullopt;
     multiple = common_multiple(*multiple, sum / common * *units);
     if (!multiple) return std::nullopt;
   }
@@ -67,7 +66,7 @@ std::optional<EvenPayloads> even_payloads(const Schedule& schedule, const Payloa
   EvenPayloads even{payload, payload};
   even.below.elements = payload.elements / *multiple * *multiple;
   even.above.elements = even.below.elements + *multiple;
-  if (even.above.elements > most_bytes / size_of(payload.type) || !is_even(schedule, even.above)) return std::nullopt;
+  if (even.above.elements > Payload::most_bytes / size_of(payload.type) || !is_even(schedule, even.above)) return std::nullopt;
   return even;
 }
 

@@ -39,13 +39,12 @@ bool nearly_alike(const Schedule& schedule, const Proof& proof, const Program& p
 
 Status check_ranges(const Payload& payload, const Tuning& tuning) {
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
-  constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
-  if (payload.elements < 0 || payload.elements > most_bytes / size_of(payload.type)) {
+  if (payload.elements < 0 || payload.elements > Payload::most_bytes / size_of(payload.type)) {
     return bad(fmt::format("a payload of {} elements is not between 0 and 2^50 bytes", payload.elements));
   }
   if (tuning.blocks_per_lane < 1 || tuning.blocks_per_lane > Tuning::most_blocks_per_lane)
     return bad(fmt::format("blocks per lane must be from 1 to {}, got {}", Tuning::most_blocks_per_lane, tuning.blocks_per_lane));
-  if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes)
+  if (tuning.slice.count() < 0 || tuning.slice.count() > Payload::most_bytes)
     return bad(fmt::format("a slice of {} bytes is out of range", tuning.slice.count()));
   if (tuning.slices < 0 || tuning.slices > Tuning::most_slices) {
     return bad(fmt::format("slices must be from 0 (by their bytes) to {}, got {}", Tuning::most_slices, tuning.slices));

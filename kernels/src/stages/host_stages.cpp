@@ -76,7 +76,8 @@ Result<Measurement> HostStages::run(const Job& job, const RunOptions& options) {
   const auto limit = wait_limit();
   const auto cut = cut_of(job);
   const auto servers = cut ? fmt::format("{}", fmt::join(cut->servers.of, " ")) : std::string{};
-  const Offer mine{.build = processes::build(), .digest = processes::digest(*job.program, options) + servers, .obstacle = obstacle(job, cut, session_, limit)};
+  const Offer mine{
+      .build = processes::build(), .digest = processes::digest(*job.program, options) + servers, .obstacle = obstacle(job, cut, session_, limit)};
   if (auto agreed = agree(session_, mine); !agreed) return std::move(agreed).error();
   if (auto joined = join(cut->servers, *limit); !joined) return std::move(joined).error();
   if (auto connected = connect(*cut); !connected) return reason(std::move(connected).error());

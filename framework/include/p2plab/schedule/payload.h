@@ -25,6 +25,7 @@ int size_of(DataType type);
 
 /// The whole buffer in nccl-tests' sense: the buffer for all-reduce, broadcast, reduce and send/receive, the total over ranks for the others.
 struct Payload {
+  static constexpr std::int64_t most_bytes = std::int64_t{1} << 50;  // more are refused
   std::int64_t elements = 0;
   DataType type = DataType::float32;
   ReduceOp op = ReduceOp::sum;
