@@ -164,7 +164,7 @@ class Group:
         check(library().p2plab_comm_abort(self._comm, why.encode()))
 
     def close(self):
-        """Waits for the rank's calls, and leaves; all ranks together."""
+        """Waits for the rank's calls, and leaves; all ranks together. Let go of graphs that hold its calls first: over servers NCCL waits for them."""
         comm, self._comm = self._comm, ctypes.c_void_p()
         if comm:
             check(library().p2plab_comm_destroy(comm))
