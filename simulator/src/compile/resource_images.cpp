@@ -77,8 +77,7 @@ std::vector<std::uint32_t> ResourceImages::other_directions(const Topology& topo
     if (topology.link(id).to == here.from && served_[id.index()] > 0) all.push_back(out_.stands_for[id.index()]);
   }
   std::ranges::sort(all);
-  const auto repeated = std::ranges::unique(all);
-  all.erase(repeated.begin(), repeated.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
 }
 
