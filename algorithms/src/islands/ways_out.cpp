@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t fewest_islands = 3;  // of two nobody knows which one is not as it should be
 constexpr std::size_t neighbours = 3;      // that an island is tried with: some may be the broken ones
-constexpr double of_rates = 1e-9;
+constexpr double rounding_of_times = 1e-9;
 constexpr double endless = std::numeric_limits<double>::infinity();
 
 // Shards on links, there and back.
@@ -111,7 +111,7 @@ class Sharing {
       const auto place = (d + k) % island_.size();
       if (!loads_.leads(island_[place], whole_[d])) continue;
       const auto time = loads_.time(island_[place], whole_[d], 1);
-      if (time >= least * (1 - of_rates)) continue;
+      if (time >= least * (1 - rounding_of_times)) continue;
       best = place;
       least = time;
     }
@@ -121,7 +121,7 @@ class Sharing {
   // Of the shards that take longest one that another member carries in less time. Those of a member are taken from turns far apart.
   bool move_one() {
     const auto stride = far_apart();
-    const auto longest = time() * static_cast<double>(turns_) * (1 - of_rates);
+    const auto longest = time() * static_cast<double>(turns_) * (1 - rounding_of_times);
     for (std::size_t d = 0; d < whole_.size(); ++d) {
       for (std::size_t k = 0; k < turns_; ++k) {
         const auto at = d * turns_ + k * stride % turns_;
@@ -130,7 +130,7 @@ class Sharing {
         const auto from = in_charge_[at];
         loads_.add(island_[from], whole_[d], -1);
         const auto to = quickest(d);
-        const bool gains = to && loads_.time(island_[*to], whole_[d], 1) < slowest * (1 - of_rates);
+        const bool gains = to && loads_.time(island_[*to], whole_[d], 1) < slowest * (1 - rounding_of_times);
         put(d, at % turns_, gains ? *to : from);
         if (gains) return true;
       }
@@ -164,7 +164,7 @@ std::vector<std::size_t> reducers_of(std::span<const double> times) {
   for (auto k = n; k > 0; --k) {
     const auto of_reducers = (1 + static_cast<double>(n - 2) / static_cast<double>(k)) * times[order[k - 1]];
     const auto of_others = k < n ? times[order.back()] : 0;
-    if (const auto time = std::max(of_reducers, of_others); time < least * (1 - of_rates)) best = k, least = time;
+    if (const auto time = std::max(of_reducers, of_others); time < least * (1 - rounding_of_times)) best = k, least = time;
   }
   order.resize(best);
   std::ranges::sort(order);
@@ -197,7 +197,7 @@ WaysOut find_ways_out(const Topology& topology, std::span<const std::vector<Rank
   const auto whole = static_cast<std::size_t>(std::ranges::min_element(times) - times.begin());
   if (times[whole] == endless) return ways;
   for (std::size_t i = 0; i < n; ++i) {
-    if (times[i] <= times[whole] * (1 + of_rates)) continue;
+    if (times[i] <= times[whole] * (1 + rounding_of_times)) continue;
     Sharing sharing(topology, islands[i], islands[whole], n);
     if (!sharing.share()) return {std::vector<std::vector<std::uint16_t>>(n), std::move(ways.reducers)};
     times[i] = sharing.time();

@@ -172,6 +172,17 @@ std::vector<int> Tree::depths() const {
   return depths;
 }
 
+std::vector<std::vector<int>> Tree::neighbours() const {
+  std::vector<std::vector<int>> all(parents.size());
+  for (const int i : order) {
+    const int parent = parents[static_cast<std::size_t>(i)];
+    if (parent < 0) continue;
+    all[static_cast<std::size_t>(i)].push_back(parent);
+    all[static_cast<std::size_t>(parent)].push_back(i);
+  }
+  return all;
+}
+
 int Tree::height() const { return std::ranges::max(depths()); }
 
 std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members) {

@@ -16,6 +16,8 @@ struct Tree {
   int height() const;
   /// Edges from the root down to each member.
   std::vector<int> depths() const;
+  /// By member: its parent and its children.
+  std::vector<std::vector<int>> neighbours() const;
 };
 
 /// What moves along the edges: towards the root, away from it, or both; the whole payload, or each member's own block.

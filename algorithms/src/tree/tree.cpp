@@ -168,13 +168,7 @@ class TreePlanner final : public Planner {
 
   // Each member's block over every edge away from it, or, summed on the way, towards it.
   static std::vector<Move> spread_moves(DataFlow& flow, const Collective& collective, const Tree& tree) {
-    std::vector<std::vector<int>> neighbours(tree.parents.size());
-    for (const int i : tree.order) {
-      const int parent = tree.parents[static_cast<std::size_t>(i)];
-      if (parent < 0) continue;
-      neighbours[static_cast<std::size_t>(i)].push_back(parent);
-      neighbours[static_cast<std::size_t>(parent)].push_back(i);
-    }
+    const auto neighbours = tree.neighbours();
     const bool inwards = collective.kind == CollectiveKind::reduce_scatter;
     const int farthest = 2 * tree.height();
     std::vector<Move> moves;

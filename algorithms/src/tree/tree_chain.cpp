@@ -52,13 +52,7 @@ std::optional<StepChain> chain_of_root(const Tree& tree, const Topology& topolog
 }
 
 std::optional<StepChain> chain_across(const Tree& tree, const Topology& topology, std::span<const Rank> members) {
-  std::vector<std::vector<int>> neighbours(tree.parents.size());
-  for (const int i : tree.order) {
-    const int parent = tree.parents[static_cast<std::size_t>(i)];
-    if (parent < 0) continue;
-    neighbours[static_cast<std::size_t>(i)].push_back(parent);
-    neighbours[static_cast<std::size_t>(parent)].push_back(i);
-  }
+  const auto neighbours = tree.neighbours();
   // The member that is farthest from any is one of the two.
   const int one = farthest(distances_from(0, neighbours));
   const auto distance = distances_from(one, neighbours);

@@ -151,7 +151,7 @@ int p2plab_comm_ranks(const p2plab_comm* comm);
 int p2plab_comm_device(const p2plab_comm* comm);
 
 /* Waits for the rank's calls; all ranks call it. Then only p2plab_comm_destroy is left. Destroy graphs that hold its calls first: what goes over
- * servers is NCCL's, whose communicators wait for such graphs without end. */
+   servers is NCCL's, whose communicators wait for such graphs without end. */
 p2plab_result p2plab_comm_finalize(p2plab_comm* comm);
 /* Ends waiting kernels and calls, here and on the other ranks, which hear `why`. */
 p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why);
