@@ -164,10 +164,11 @@ class Group:
         check(library().p2plab_comm_abort(self._comm, why.encode()))
 
     def close(self):
-        """Waits for the rank's calls, and leaves; all ranks together. Let go of graphs that hold its calls first: over servers NCCL waits for them."""
-        comm, self._comm = self._comm, ctypes.c_void_p()
-        if comm:
-            check(library().p2plab_comm_destroy(comm))
+        """Waits for the rank's calls, and leaves; all ranks together. Let go of graphs that hold its calls first: over servers it is an error if some are
+        still there after P2PLAB_DEADLINE; then nothing has changed."""
+        if self._comm:
+            check(library().p2plab_comm_destroy(self._comm))
+            self._comm = ctypes.c_void_p()
 
 
 def _call(kind, count, dtype, op, root, peer):

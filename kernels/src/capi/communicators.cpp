@@ -253,6 +253,8 @@ p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why) {
 
 p2plab_result p2plab_comm_destroy(p2plab_comm* comm) {
   return guarded([&] {
+    if (comm == nullptr) return P2PLAB_OK;
+    if (auto may = comm->engine->may_leave(comm->rank); !may) return failed(may.error());
     delete comm;
     return P2PLAB_OK;
   });

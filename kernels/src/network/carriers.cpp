@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/carriers.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "p2plab/base/quantity.h"
@@ -68,6 +70,12 @@ Status Carriers::exchange(int rank, std::span<const stages::Transfer> sends, std
 
 std::string Carriers::describe() const {
   return more_.empty() ? "" : fmt::format("messages by {} communicators, in parts of {} and more", sharing_.carriers, to_string(sharing_.least));
+}
+
+int Carriers::graphs_left(int rank, Seconds limit) const {
+  int most = first_.graphs_left(rank, limit);
+  for (const auto& each : more_) most = std::max(most, each.nccl->graphs_left(rank, limit));
+  return most;
 }
 
 void Carriers::abort() {

@@ -25,6 +25,8 @@ class Carriers {
   /// As NcclCalls::exchange.
   Status exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const;
   void abort();
+  /// As NcclCalls::graphs_left, of all of them.
+  int graphs_left(int rank, Seconds limit) const;
   int count() const { return sharing_.carriers; }
   /// Does NCCL go over sockets, on all ranks?
   bool by_sockets() const { return sharing_.sockets; }

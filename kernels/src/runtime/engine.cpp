@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "lowered/wait_limit.h"
 #include "p2plab/detail/named.h"
 
 namespace p2plab::runtime {
@@ -251,6 +252,22 @@ void Engine::abort(const std::string& why) {
   if (session_ != nullptr) abandon(*session_, why);
   if (nccl_) nccl_->abort();
   if (carriers_) carriers_->abort();
+}
+
+Status Engine::may_leave(int rank) const {
+  {
+    const std::lock_guard lock(ending_);
+    if (aborted_) return {};
+  }
+  const auto limit = wait_limit(options_.deadline);
+  if (!limit) return limit.error();
+  const int left = std::max(nccl_ ? nccl_->graphs_left(rank, *limit) : 0, carriers_ ? carriers_->graphs_left(rank, *limit) : 0);
+  if (left == 0) return {};
+  return Error{ErrorCode::invalid_input,
+               fmt::format("{} that holds calls of rank {} is still there, and NCCL, which serves them, would wait for its end",
+                           left == 1 ? "a CUDA graph" : fmt::format("each of {} CUDA graphs", left), rank),
+               std::nullopt,
+               {"destroy the graphs and what was instantiated of them, then the communicator; or abort it"}};
 }
 
 // Nobody frees what others may still write to.

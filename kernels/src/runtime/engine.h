@@ -135,6 +135,8 @@ class Engine {
   void abort(const std::string& why);
   /// Waits until what is being made is made. Then the ranks may leave.
   void finalize();
+  /// May a rank leave? Errors: invalid_input where, after as long as ranks wait for each other, graphs hold calls of NCCL's.
+  Status may_leave(int rank) const;
 
  private:
   struct Side {

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -109,6 +110,8 @@ NcclCalls::NcclCalls() : library_(std::make_unique<Library>()) {}
 
 NcclCalls::~NcclCalls() {
   if (!owned_) return;
+  const bool held = std::ranges::any_of(communicators_, [&](const auto& each) { return graphs_left(each.first, Seconds{0}) > 0; });
+  if (held) abort();  // as it does not wait for them
   for (const auto& [rank, communicator] : communicators_) {
     if (!aborted_ && communicator != nullptr) library_->destroy(communicator);
   }
@@ -180,11 +183,15 @@ Status NcclCalls::check(int code, const char* what) const {
   return Error{ErrorCode::device_failure, fmt::format("{}: NCCL says '{}'", what, library_->get_error_string(code))};
 }
 
+// What is the caller's is destroyed by the caller.
+Status NcclCalls::hold(int rank, void* stream) const { return owned_ ? graphs_.hold(rank, stream) : Status{}; }
+
 Status NcclCalls::run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) const {
   const Calling calling(*this);
   if (auto good = calling.status(); !good) return good;
   const auto found = nccl_type(call.type);
   if (!found) return found.error();
+  if (auto held = hold(rank, stream); !held) return held;
   const auto type = *found;
   const auto count = static_cast<std::size_t>(call.count);
   const auto op = nccl_op(call.op);
@@ -239,6 +246,7 @@ Status NcclCalls::exchange(const Call& call, int rank, const DeviceBuffers& buff
 Status NcclCalls::exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const {
   const Calling calling(*this);
   if (auto good = calling.status(); !good) return good;
+  if (auto held = hold(rank, stream); !held) return held;
   constexpr int bytes = 1;  // ncclUint8
   auto* const communicator = communicators_.at(rank);
   int worst = library_->group_start();

@@ -15,6 +15,7 @@
 #include "p2plab/run/processes.h"
 #include "runtime/call.h"
 #include "runtime/gpu_programs.h"
+#include "runtime/graph_holds.h"
 #include "stages/transport.h"
 
 namespace p2plab::runtime {
@@ -55,6 +56,8 @@ class NcclCalls {
   Status state() const;
   /// Ends what waits, from any thread and more than once; what is called from then on is an error.
   void abort();
+  /// Graphs that hold calls of a rank, of those that are there after `limit`. Such a communicator is aborted in its end, not destroyed.
+  int graphs_left(int rank, Seconds limit) const { return owned_ ? graphs_.left(rank, limit) : 0; }
   std::string version() const;
 
  private:
@@ -64,6 +67,7 @@ class NcclCalls {
   static std::unique_ptr<NcclCalls> by(const CallersNccl& callers);
   Status join(Session* session, std::span<const GpuPrograms::Here> here, Status ready);
   Status check(int code, const char* what) const;
+  Status hold(int rank, void* stream) const;
   Status exchange(const Call& call, int rank, const DeviceBuffers& buffers, void* stream) const;
 
   std::unique_ptr<Library> library_;
@@ -72,7 +76,8 @@ class NcclCalls {
   int ranks_ = 0;
   bool owned_ = true;                    // the communicators
   std::map<int, Handle> communicators_;  // by rank
-  mutable std::mutex mutex_;             // of what follows
+  mutable GraphHolds graphs_;
+  mutable std::mutex mutex_;  // of what follows
   mutable std::condition_variable ended_;
   mutable int calling_ = 0;  // threads that are within NCCL
   bool aborted_ = false;

@@ -92,7 +92,9 @@ p2plab_result join(const NewComm& made, p2plab_comm** ours) {
   return result == P2PLAB_OK ? library.init_rank(ours, made.ranks, id, made.rank, made.device, &config) : result;
 }
 
-void destroy(p2plab_comm* ours) { runtime().destroy(ours); }
+void destroy(p2plab_comm* ours) {
+  if (runtime().destroy(ours) != P2PLAB_OK) say(std::string{"a communicator is not freed: "} + runtime().last_error());
+}
 
 // Joins the other ranks' shims; those that do not come within the time leave all calls to NCCL, on all ranks.
 void set_up(const std::shared_ptr<Peer>& peer, const NewComm& made) {

@@ -118,7 +118,7 @@ int ncclCommCuDevice(NcclComm* comm, int* device) { return *device = comm->rank,
 int ncclCommGetAsyncError(NcclComm*, int* error) { return *error = success, success; }
 int ncclCommFinalize(NcclComm*) { return success; }
 int ncclCommDestroy(NcclComm* comm) {
-  spin_until([&] { return comm->pending.load() == 0; });
+  spin_until([&] { return comm->pending.load() == 0 && (comm->aborted || comm->held.use_count() == 1); });
   munmap(comm->shared, sizeof(Segment));
   delete comm;
   return success;

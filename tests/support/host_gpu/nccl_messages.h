@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -28,6 +29,7 @@ struct NcclComm {
   std::array<std::atomic<std::uint64_t>, Segment::most> sent = {};  // slots, by peer
   std::array<std::atomic<std::uint64_t>, Segment::most> received = {};
   std::atomic<int> pending{0};
+  std::shared_ptr<char> held = std::make_shared<char>();  // by calls in graphs, too
   std::atomic<bool> aborted{false};
   std::vector<double> scalars = {};  // of operations that a caller made
 };
@@ -36,7 +38,7 @@ template <class Work>
 int put(NcclComm* comm, void* stream, Work&& work) {
   const bool captured = host_capture_of(stream) != 0;  // then nobody knows how often it will run
   if (!captured) ++comm->pending;
-  enqueue(stream, [comm, captured, work = std::forward<Work>(work)] {
+  enqueue(stream, [comm, captured, held = captured ? comm->held : nullptr, work = std::forward<Work>(work)] {
     work();
     if (!captured) --comm->pending;
   });

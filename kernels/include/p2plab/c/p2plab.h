@@ -129,8 +129,8 @@ p2plab_result p2plab_get_unique_id(p2plab_unique_id* id);
 /* An id that follows from a text: the same for all who give the same. */
 p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
 /* An id for ranks that meet at a TCP address of rank 0's: "127.0.0.1:29500". NULL: what P2PLAB_ADDRESS says, else MASTER_ADDR and MASTER_PORT (under
-   torchrun, whose store listens there, the port after it). Nobody else may listen there, and one communicator at a time is set up there. Ranks may be on several servers;
-   those of one need neither a network namespace nor a file system in common, but must see each other's /proc. Whoever connects
+   torchrun, whose store listens there, the port after it). Nobody else may listen there, and one communicator at a time is set up there. Ranks may be
+   on several servers; those of one need neither a network namespace nor a file system in common, but must see each other's /proc. Whoever connects
    must first show what follows from P2PLAB_SECRET (16 characters at least, the same on all ranks); nothing else is read before. Without it, whoever
    reaches the address can take a rank's place. Nothing is encrypted. */
 p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id);
@@ -150,12 +150,13 @@ int p2plab_comm_rank(const p2plab_comm* comm);
 int p2plab_comm_ranks(const p2plab_comm* comm);
 int p2plab_comm_device(const p2plab_comm* comm);
 
-/* Waits for the rank's calls; all ranks call it. Then only p2plab_comm_destroy is left. Destroy graphs that hold its calls first: what goes over
-   servers is NCCL's, whose communicators wait for such graphs without end. */
+/* Waits for the rank's calls; all ranks call it. Then only p2plab_comm_destroy is left. */
 p2plab_result p2plab_comm_finalize(p2plab_comm* comm);
 /* Ends waiting kernels and calls, here and on the other ranks, which hear `why`. */
 p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why);
-/* Finalizes, unless that was done or the communicator was aborted, and frees it. */
+/* Finalizes, unless that was done or the communicator was aborted, and frees it. Destroy graphs that hold its calls first: where NCCL serves those,
+   as it does over servers, they are waited for as long as ranks wait for each other; P2PLAB_INVALID says that some are still there, and all is as it
+   was. */
 p2plab_result p2plab_comm_destroy(p2plab_comm* comm);
 /* P2PLAB_OK, or what failed since: a rank that is gone, a kernel that gave up waiting. Never waits. */
 p2plab_result p2plab_comm_async_error(const p2plab_comm* comm);

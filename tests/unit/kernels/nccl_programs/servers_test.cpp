@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "p2plab/c/p2plab.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
@@ -183,6 +184,17 @@ TEST(CommunicatorsOverServers, NameARankThatIsStoppedAndGoOnWithoutIt) {
   const auto ran =
       run({.server_of = {0, 1, 1}, .settings = fmt::format("P2PLAB_SILENCE=5 P2PLAB_BACKEND=p2p P2PLAB_TEST_LOSS={}", SIGSTOP), .seed = 9});
   expect_that_others_go_on(ran, 3, "rank 2 (");
+}
+
+TEST(CommunicatorsOverServers, AreNotDestroyedBeforeGraphsThatHoldTheirCalls) {
+  const auto ran =
+      run({.server_of = {0, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_CARRIERS=2 P2PLAB_DEADLINE=0.3 P2PLAB_TEST_HELD_GRAPH=1", .seed = 60});
+  expect_right(ran, 2, "p2p: one_shot: ");
+  for (int r = 0; r < 2; ++r) {
+    const auto words =
+        fmt::format("rank {} leaves: {}: error: a CUDA graph that holds calls of rank {} is still there, and NCCL", r, int{P2PLAB_INVALID}, r);
+    EXPECT_NE(ran.text.find(words), std::string::npos) << ran.text;
+  }
 }
 
 TEST(CommunicatorsOverServers, NeedNccl) {
