@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "nccl/nccl_calls.h"
 #include "network/sharing.h"
 #include "runtime/device_calls.h"
-#include "runtime/nccl_calls.h"
 
 namespace p2plab::runtime {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/graph_holds.h"
+#include "nccl/graph_holds.h"
 
 #include <condition_variable>
 #include <cstdint>

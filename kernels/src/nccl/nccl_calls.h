@@ -10,12 +10,12 @@
 #include <span>
 #include <string>
 
+#include "nccl/graph_holds.h"
 #include "p2plab/c/beside_nccl.h"
 #include "p2plab/run/communicator.h"
 #include "p2plab/run/processes.h"
 #include "runtime/call.h"
 #include "runtime/gpu_programs.h"
-#include "runtime/graph_holds.h"
 #include "stages/transport.h"
 
 namespace p2plab::runtime {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/nccl_calls.h"
+#include "nccl/nccl_calls.h"
 
 #include <dlfcn.h>
 
