@@ -77,6 +77,39 @@ TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
   EXPECT_GT(simulated, 100);
 }
 
+// What ends by the limit is played as without one; what does not is given up, if at all, with a result that says so.
+TEST(Simulate, ALimitChangesNothingThatEndsByThen) {
+  int given_up = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    const auto [machine, program] = trial(seed);
+    if (!program) continue;
+    for (const auto& profile : {Profile{}, test::busy_profile()}) {
+      const auto whole = test::simulated(machine, *program, profile);
+      const auto in_time = test::simulated(machine, *program, profile, {.useful = whole.makespan});
+      EXPECT_TRUE(in_time.played) << seed;
+      EXPECT_EQ(in_time.makespan, whole.makespan) << seed;
+      EXPECT_EQ(in_time.events, whole.events) << seed;
+      const auto late = test::simulated(machine, *program, profile, {.useful = whole.makespan - SimTime{1}});
+      EXPECT_EQ(late.makespan, late.played ? whole.makespan : whole.bound) << seed;
+      given_up += late.played ? 0 : 1;
+    }
+  }
+  EXPECT_GT(given_up, 0);
+}
+
+// A chain in which every link waits for the ones before: what the last one has left to do says it long before the end.
+TEST(Simulate, GivesUpWhatHasTooMuchLeftToDo) {
+  const auto machine = test::one_switch(16);
+  const auto program = test::planned(machine, "ring", CollectiveKind::broadcast, 1_MiB, {}, {.slice = 4_KiB});
+  const auto whole = test::simulated(machine, program, {}, {.skip = false});
+  const auto useful = whole.makespan - 2 * test::one_us;
+  ASSERT_GT(useful, whole.bound);
+  const auto limited = test::simulated(machine, program, {}, {.skip = false, .useful = useful});
+  EXPECT_FALSE(limited.played);
+  EXPECT_EQ(limited.busiest, whole.busiest);
+  EXPECT_EQ(limited.events, 0);
+}
+
 TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = test::one_switch(n);

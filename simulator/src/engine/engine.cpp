@@ -2,7 +2,6 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "engine/moment_order.h"
 #include "engine/steady_state.h"
@@ -21,6 +20,11 @@ Engine::Engine(Compiled& compiled, const EngineOutputs& outputs) : agenda_{.prog
   blocks_.attach(*links_);
 }
 
+void Engine::give_up_beyond(std::int64_t useful, const std::vector<std::int64_t>& loads) {
+  // Fair shares book nothing.
+  if (arbitrated_) outlook_.emplace(agenda_, loads, useful);
+}
+
 Status Engine::run() {
   if (std::max(blocks_.size(), arbitrated_ ? arbitrated_->turns() : 0) >= std::size_t{1} << EventQueue::index_bits)
     return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
@@ -31,7 +35,7 @@ Status Engine::run() {
     steady.emplace(agenda_, blocks_, *arbitrated_);
   if (arbitrated_ && !agenda_.program.places.empty()) return run_in_order(steady ? &*steady : nullptr);
   auto& queue = agenda_.events;
-  for (auto events = queue.take(); !events.empty() && !agenda_.overflow && !agenda_.ambiguous; events = queue.take()) {
+  for (auto events = queue.take(); !events.empty() && goes_on(); events = queue.take()) {
     for (const auto packed : events) handle(EventQueue::unpack(packed));
     if (steady) steady->look();
   }
@@ -41,7 +45,7 @@ Status Engine::run() {
 Status Engine::run_in_order(SteadyState* steady) {
   MomentOrder order(agenda_.program, *arbitrated_);
   std::vector<EventQueue::Packed> events;
-  for (agenda_.events.take_moment(events); !events.empty() && !agenda_.overflow; agenda_.events.take_moment(events)) {
+  for (agenda_.events.take_moment(events); !events.empty() && goes_on(); agenda_.events.take_moment(events)) {
     order.sort(events);
     for (const auto packed : events) handle(EventQueue::unpack(packed));
     if (steady != nullptr) steady->look();
@@ -49,9 +53,14 @@ Status Engine::run_in_order(SteadyState* steady) {
   return end();
 }
 
+bool Engine::goes_on() {
+  given_up_ = outlook_ && outlook_->is_vain();
+  return !given_up_ && !agenda_.overflow && !agenda_.ambiguous;
+}
+
 Status Engine::end() const {
   if (agenda_.overflow) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
-  if (!agenda_.ambiguous && !blocks_.all_complete()) return blocks_.stuck();
+  if (!agenda_.ambiguous && !given_up_ && !blocks_.all_complete()) return blocks_.stuck();
   return {};
 }
 

@@ -2,11 +2,15 @@
 // The event loop.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "engine/agenda.h"
 #include "engine/arbitrated_links.h"
 #include "engine/fair_links.h"
+#include "engine/outlook.h"
 #include "engine/thread_blocks.h"
 
 namespace p2plab {
@@ -18,8 +22,14 @@ class Engine {
  public:
   Engine(Compiled& compiled, const EngineOutputs& outputs);
 
+  /// Before `run`: what will certainly end after `useful` is not played to its end. `loads`: by resource, bytes that it carries at least.
+  void give_up_beyond(std::int64_t useful, const std::vector<std::int64_t>& loads);
+
   /// Errors: lanes that wait in a circle, the clock's overflow.
   Status run();
+
+  /// It was not played to its end.
+  bool given_up() const { return given_up_; }
 
   /// Of a folded program: two heads came to one resource at the same time, so the result may not hold for all ranks.
   bool ambiguous() const { return agenda_.ambiguous; }
@@ -30,6 +40,7 @@ class Engine {
 
  private:
   Status run_in_order(SteadyState* steady);
+  bool goes_on();
   Status end() const;
   void handle(const Event& event);
 
@@ -38,6 +49,8 @@ class Engine {
   std::unique_ptr<ArbitratedLinks> arbitrated_;  // one of the two
   std::unique_ptr<FairLinks> fair_;
   Links* links_ = nullptr;
+  std::optional<Outlook> outlook_;
+  bool given_up_ = false;
 };
 
 }  // namespace p2plab

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "engine/fair_share.h"
 #include "engine/links.h"
+#include "sharing/fair_share.h"
 
 namespace p2plab {
 

@@ -103,9 +103,8 @@ SimTime busiest(const Compiled& compiled, const LongestPath& path) {
 }
 
 // A contention-free estimate: the longest chain of waits, or the busiest resource's work.
-SimResult estimate(const Compiled& compiled, const LongestPath& path, const SimOptions& options) {
+SimResult estimate(const Compiled& compiled, const LongestPath& path) {
   SimResult result;
-  result.played = SimTime{path.bound} <= options.useful;
   for (const auto finish : path.rank_finish) result.rank_finish.emplace_back(finish);
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
     auto transfer_time = compiled.resources[r].transfer_time;
@@ -124,21 +123,33 @@ SimResult estimate(const Compiled& compiled, const LongestPath& path, const SimO
   return result;
 }
 
-Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options) {
+// Until its end, or until it is certain that it takes longer than `most`.
+Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options, SimTime most) {
   expects(options.late.empty() || options.late.size() == compiled.starts.size());
   for (std::size_t r = 0; r < options.late.size(); ++r) compiled.starts[r] += options.late[r].count();
   SimResult result;
   const auto path = longest_path(compiled);
   if (path.bound >= latest) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
+  const auto estimated = [&] {
+    auto told = estimate(compiled, path);
+    if (program != nullptr) tell_all(told, *program);
+    return told;
+  };
   if (options.engine == SimEngine::path || SimTime{path.bound} > options.useful) {
-    result = estimate(compiled, path, options);
-    if (program != nullptr) tell_all(result, *program);
+    result = estimated();
+    result.played = SimTime{path.bound} <= options.useful;
     return result;
   }
   compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
   Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program, !options.skip});
+  if (most < SimTime{latest}) engine.give_up_beyond(most.count(), path.loads);
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
+  if (engine.given_up()) {
+    result = estimated();
+    result.played = false;
+    return result;
+  }
   collect(result, compiled, engine);
   if (program != nullptr) tell_all(result, *program);
   result.busiest = busiest(compiled, path);
@@ -182,14 +193,16 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Program& pro
   auto compiled =
       compile(topology, (options.routes_of != nullptr ? *options.routes_of : topology).routes(), program, profile, options.resources.get());
   if (!compiled) return std::move(compiled).error();
-  if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options);
+  if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options, options.useful);
   auto alone = options;
   const auto at_once = most_calls_at_once(program);
   alone.useful = options.useful < SimTime::max() / at_once ? options.useful * at_once : SimTime::max();
   const CallsInARow calls(*compiled);
-  auto result = play(*compiled, &program, alone);
+  // The first call may take longer than those that follow it: its bound holds for all, its play does not.
+  auto result = play(*compiled, &program, alone, SimTime::max());
   if (!result || result->rank_free.empty()) return result;
-  const auto period = calls.period(*result, [&](Compiled& again) { return play(again, &program, {.engine = options.engine, .skip = options.skip}); });
+  const auto period =
+      calls.period(*result, [&](Compiled& again) { return play(again, &program, {.engine = options.engine, .skip = options.skip}, SimTime::max()); });
   if (!period) return period.error();
   result->period = *period;
   return result;
@@ -272,7 +285,7 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
     if (!folded) return std::move(folded).error();
     if (*folded) return **std::move(folded);
   }
-  return play(*compiled, nullptr, options);
+  return play(*compiled, nullptr, options, options.useful);
 }
 
 }  // namespace p2plab

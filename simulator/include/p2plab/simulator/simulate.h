@@ -29,7 +29,7 @@ struct SimOptions {
   bool record = false;              // fill SimResult::recording, for traces and critical paths
   bool fold = true;                 // of a pattern, simulate one rank where that provably gives the same; off: always all of them
   bool skip = true;                 // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
-  SimTime useful = SimTime::max();  // a program that takes longer by its bound alone is not played: its result is that of `path`
+  SimTime useful = SimTime::max();  // what certainly takes longer is not played to its end: its result is that of `path`
   bool in_a_row = false;            // fill SimResult::period
   int multiprocessors = 0;          // by packets: so many of each GPU have the program's threads; 0: all
   std::shared_ptr<const FoldedResources> resources = nullptr;  // of a folded program: what was found of its schedule for this machine and profile

@@ -115,7 +115,7 @@ TEST(Evaluate, FindsBelowALimitWhatItFindsWithoutOne) {
   }
 }
 
-// A program whose bound is above the limit is not played; else it takes what it takes without a limit.
+// A program whose bound is above the limit is not played; one that ends by then takes what it takes without a limit.
 TEST(Evaluate, TimesAProgramUpToALimit) {
   const auto machine = test::one_switch(4);
   const Evaluator evaluator(machine);
@@ -127,7 +127,7 @@ TEST(Evaluate, TimesAProgramUpToALimit) {
   EXPECT_EQ(bounded.makespan, played.bound);
   EXPECT_EQ(bounded.busiest, played.busiest);
   EXPECT_EQ(bounded.events, 0);
-  EXPECT_EQ(evaluator.simulate(program, {.useful = played.bound})->makespan, played.makespan);
+  EXPECT_EQ(evaluator.simulate(program, {.useful = played.makespan})->makespan, played.makespan);
   const Evaluator fresh(machine);
   EXPECT_FALSE(fresh.time_below(to_seconds(played.bound) * 0.999, program)->time);
   EXPECT_EQ(fresh.time_below(to_seconds(played.makespan), program)->time, to_seconds(played.makespan));

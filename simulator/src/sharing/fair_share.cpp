@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/fair_share.h"
+#include "sharing/fair_share.h"
 
 #include <algorithm>
 #include <cmath>
