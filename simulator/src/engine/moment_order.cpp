@@ -3,12 +3,17 @@
 
 #include <algorithm>
 
+#include "p2plab/base/result.h"
+
 namespace p2plab {
 
 MomentOrder::MomentOrder(const Compiled& program, const ArbitratedLinks& links)
-    : program_(program), links_(links), lane_of_stage_(program.stages.size()) {
+    : program_(program), links_(links), lane_of_stage_(program.stages.size()), lanes_(program.lanes.size()) {
   for (std::size_t l = 0; l < program.lanes.size(); ++l) {
     const auto end = l + 1 < program.lanes.size() ? program.lanes[l + 1].paths : static_cast<std::uint32_t>(program.paths.size());
+    lanes_[l] = {program.places[l].lane, program.places[l].image};
+    expects(lanes_[l].image < std::uint32_t{1} << image_bits);
+    if (program.lanes[l].paths < end) lanes_[l].first_stage = program.paths[program.lanes[l].paths].first;
     for (auto p = program.lanes[l].paths; p < end; ++p) {
       for (auto s = program.paths[p].first; s < program.paths[p].end; ++s) lane_of_stage_[s] = static_cast<std::uint32_t>(l);
     }
@@ -17,25 +22,28 @@ MomentOrder::MomentOrder(const Compiled& program, const ArbitratedLinks& links)
 
 MomentOrder::Key MomentOrder::key_of(EventQueue::Packed packed) const {
   const auto [kind, index] = EventQueue::unpack(packed);
-  Key key{.kind = static_cast<std::uint32_t>(kind), .event = packed};
   std::uint32_t lane = index / program_.blocks_per_lane;
-  key.part = index % program_.blocks_per_lane;
+  std::uint32_t part = index % program_.blocks_per_lane;
+  std::uint64_t slice = 0;
+  std::uint64_t stage = 0;
+  std::uint64_t operand = 0;
   if (kind == EventKind::hop) {
     const auto& transfer = links_.transfer(index);
     lane = transfer.block / program_.blocks_per_lane;
-    key.part = transfer.part;
-    key.slice = transfer.slice;
-    key.stage = transfer.stage - program_.paths[program_.lanes[lane].paths].first;
-    key.operand = transfer.operand * 2 + (transfer.reads ? 1 : 0);
+    part = transfer.part;
+    slice = transfer.slice;
+    stage = transfer.stage - lanes_[lane].first_stage;
+    operand = transfer.operand * 2 + (transfer.reads ? 1 : 0);
   }
   if (kind == EventKind::turn) {
-    const auto stage = index / program_.blocks_per_lane;
-    lane = lane_of_stage_[stage];
-    key.stage = stage - program_.paths[program_.lanes[lane].paths].first;
+    const auto at = index / program_.blocks_per_lane;
+    lane = lane_of_stage_[at];
+    stage = at - lanes_[lane].first_stage;
   }
-  key.place = program_.places[lane].lane;
-  key.image = program_.places[lane].image;
-  return key;
+  const auto block = std::uint64_t{lanes_[lane].place} * program_.blocks_per_lane + part;
+  return {.first = block << (kind_bits + slice_bits) | static_cast<std::uint64_t>(kind) << slice_bits | slice,
+          .then = stage << (operand_bits + image_bits) | operand << image_bits | lanes_[lane].image,
+          .event = packed};
 }
 
 void MomentOrder::sort(std::vector<EventQueue::Packed>& events) {

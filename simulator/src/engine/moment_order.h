@@ -3,7 +3,7 @@
 // at its images, and one image tells what all do (resource_images.h).
 #pragma once
 
-#include <tuple>
+#include <cstdint>
 #include <vector>
 
 #include "engine/arbitrated_links.h"
@@ -18,25 +18,30 @@ class MomentOrder {
   void sort(std::vector<EventQueue::Packed>& events);
 
  private:
+  // By place of the lane in its image, part, kind, slice; then by stage in the lane, operand, image. A block's number and a stage's fit into an
+  // event.
+  static constexpr int kind_bits = 3;
+  static constexpr int slice_bits = 32;
+  static constexpr int operand_bits = 18;
+  static constexpr int image_bits = 18;
+  static_assert(EventQueue::index_bits + kind_bits + slice_bits <= 64 && EventQueue::index_bits + operand_bits + image_bits <= 64);
   struct Key {
-    std::uint32_t place = 0;  // of the lane, in its image
-    std::uint32_t part = 0;
-    std::uint32_t kind = 0;
-    std::uint32_t slice = 0;
-    std::uint32_t stage = 0;  // counted within the lane
-    std::uint32_t operand = 0;
-    std::uint32_t image = 0;
+    std::uint64_t first = 0;
+    std::uint64_t then = 0;
     EventQueue::Packed event = 0;
-    friend bool operator<(const Key& a, const Key& b) {
-      const auto key = [](const Key& k) { return std::tie(k.place, k.part, k.kind, k.slice, k.stage, k.operand, k.image); };
-      return key(a) < key(b);
-    }
+    friend bool operator<(const Key& a, const Key& b) { return a.first != b.first ? a.first < b.first : a.then < b.then; }
+  };
+  struct LaneAt {
+    std::uint32_t place = 0;
+    std::uint32_t image = 0;
+    std::uint32_t first_stage = 0;
   };
   Key key_of(EventQueue::Packed packed) const;
 
   const Compiled& program_;
   const ArbitratedLinks& links_;
   std::vector<std::uint32_t> lane_of_stage_;
+  std::vector<LaneAt> lanes_;
   std::vector<Key> keys_;
 };
 
