@@ -29,6 +29,7 @@ constexpr std::size_t most_steps = 8'000'000;    // of a plan in large groups: i
 constexpr std::size_t most_listed = 32'000'000;  // of a plan in large groups, folded or not, where there is nothing else yet
 constexpr double near_enough = 2.5;              // times the bound: from there on plans too long to be tuned are not looked at
 constexpr std::size_t long_unfolded = 1 << 17;   // steps: lowering and simulating them takes seconds
+constexpr std::size_t long_to_weigh = 1 << 15;   // steps of what is not folded: its plays take seconds where no limit is known
 constexpr double near_the_floor = 1.25;          // from there on such plans are not looked at
 constexpr double worth_a_plan = 0.005;           // of large groups: what the best so far must still be above the bound
 
@@ -80,6 +81,8 @@ struct Selector::Weighed {
   std::vector<Candidate> found;
   std::map<Hash128, std::size_t> plans;  // in large groups, and the place of their candidate
   std::size_t steps = 0;                 // of all plans whose programs were looked at
+  bool may_wait = false;                 // may the candidate at hand?
+  bool waits = false;                    // and does it?
 };
 
 std::vector<ParameterInfo> selector_parameters() {
@@ -114,8 +117,11 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     // A planner that searches as long as it may leaves half to the others.
     if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed) / 2;
     if (collective.members.size() >= many_members) mine.most_steps = found.empty() ? most_listed : most_steps_beside(weighed, asked.anyone);
+    weighed.may_wait = found.empty() && turns.may_wait(asked);
     auto candidate = weigh(asked, weighed, collective, payload, PlanCall(mine));
-    if (candidate) {
+    if (std::exchange(weighed.waits, false)) {
+      turns.wait(asked);
+    } else if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
       if (*candidate) keep(found, **std::move(candidate));
     } else if (const auto code = candidate.error().code; leaves_others(code, !found.empty())) {
@@ -186,13 +192,13 @@ bool Selector::too_long(const Plan& plan, std::size_t steps, const Weighed& weig
   return steps > most_steps_beside(weighed, asked.anyone) || (long_list && best->time() <= near_the_floor * asked.floor);
 }
 
-// Variants of a planner, and several planners, come to the same plan. Of equals the first in place is named.
+// Variants of a planner, and several planners, come to the same plan. Of equals the first in place is named; one that has waited comes again.
 bool Selector::is_new(const Plan& plan, std::size_t place, Weighed& weighed) {
   const auto& schedule = plan.schedule;
   const bool worth_asking = schedule.folding().folded() ? schedule.route_count() == 0 : schedule.step_count() >= many_steps;
   if (!worth_asking) return true;
   const auto [known, added] = weighed.plans.emplace(digest_of(plan), place);
-  return added || std::exchange(known->second, std::min(known->second, place)) > place;
+  return added || std::exchange(known->second, std::min(known->second, place)) >= place;
 }
 
 // What is too large for a search runs as its planner suggests: where that is by slices, the chain of its steps says how late it is at best.
@@ -223,12 +229,16 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Candidacy& aske
   const bool large = collective.members.size() >= many_members;
   if (large && !is_new(planned, asked.place, weighed)) return std::optional<Candidate>{};
   auto steps = planned.schedule.step_count();
+  bool folds = false;
   if (large && planned.schedule.folding().folded()) {
     const auto proved = (*plan)->proved(evaluator_, call.options().in_place);
     if (!proved) return proved.error();
     steps = (*proved)->steps();
+    folds = (*proved)->folds();
   }
-  if (large && (too_long(planned, steps, weighed, asked) || late_by_slices(planned, steps, hopeless, payload))) return std::optional<Candidate>{};
+  weighed.waits = large && weighed.may_wait && !folds && steps > long_to_weigh;
+  if (weighed.waits || (large && (too_long(planned, steps, weighed, asked) || late_by_slices(planned, steps, hopeless, payload))))
+    return std::optional<Candidate>{};
   weighed.steps += steps;
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "p2plab/plan/candidates.h"
@@ -23,6 +25,7 @@ struct Candidacy : PlanCandidate {
   Seconds floor{0};       // nor by the profile
   bool is_short = false;  // its plans are
   bool chained = false;
+  bool waited = false;  // for all others
   /// The least comes first.
   auto key() const { return std::tuple{std::max({least, by_chain, anyone}), !is_short, least}; }
 };
@@ -34,15 +37,22 @@ struct WantedPlan {
 };
 
 /// All candidates, each once: of small groups in their own order; of large ones those first whose plans are short, and last those that may be left
-/// out without a plan. What a planner's chain of steps takes (Planner::chain), for which some search, is asked for only when it is a candidate's
-/// turn: who turns out to be slower by it waits for others.
+/// out without a plan. One that turns out to take long to weigh while nothing is found may wait until the others had their turns. What a planner's
+/// chain of steps takes (Planner::chain), for which some search, is asked for only when it is a candidate's turn: who turns out to be slower by it
+/// waits for others.
 class Turns {
  public:
   Turns(const Evaluator& evaluator, const PlanBook& book, const Registry<Planner>& planners, const WantedPlan& wanted);
 
-  bool empty() const { return next_ == all_.size(); }
+  bool empty() const { return next_ == all_.size() && !waiting_; }
   /// Plans that take longer than `hopeless` will not be made.
   Candidacy next(Seconds hopeless);
+  /// May one wait, so that others are weighed first? Only one at a time: where all take long, none is worth waiting for.
+  bool may_wait(const Candidacy& asked) const { return !waiting_ && !asked.waited && next_ < all_.size(); }
+  void wait(Candidacy asked) {
+    asked.waited = true;
+    waiting_ = std::move(asked);
+  }
 
  private:
   void count_chain(Candidacy& candidacy) const;
@@ -52,6 +62,7 @@ class Turns {
   WantedPlan wanted_;
   std::vector<Candidacy> all_;
   std::size_t next_ = 0;
+  std::optional<Candidacy> waiting_;
 };
 
 /// What `auto` may be told.

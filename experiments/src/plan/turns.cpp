@@ -38,6 +38,7 @@ Turns::Turns(const Evaluator& evaluator, const PlanBook& book, const Registry<Pl
 }
 
 Candidacy Turns::next(Seconds hopeless) {
+  if (next_ == all_.size()) return *std::exchange(waiting_, std::nullopt);
   const auto first = std::next(all_.begin(), static_cast<std::ptrdiff_t>(next_++));
   const bool asks = wanted_.collective.members.size() >= many_members && hopeless < never;
   while (asks && !first->chained && first->least <= hopeless) {
