@@ -96,10 +96,10 @@ class Search {
     if (!late() && is_useful(plan_.tuning.protocol) && (plan_.tuning.blocks_per_lane != 1 || plan_.tuning.slice.count() != 0)) {
       auto coarse = try_tuning(tuning_of({}), {}, whole ? limits_.useful : never);
       if (!coarse) return coarse;
-      auto walked = dealt_out(walk(*std::move(coarse)));
+      auto walked = finer(dealt_out(walk(*std::move(coarse))));
       return walked.time < best.time ? std::move(walked) : std::move(best);
     }
-    return dealt_out(walk(std::move(best)));
+    return finer(dealt_out(walk(std::move(best))));
   }
 
   // The walk from one slice does not get far then: for each step it takes as many slices more. So the planner's suggestion is improved.
@@ -154,20 +154,40 @@ class Search {
   }
 
   Trial walk(Trial best) {
-    using Finer = std::pair<int, int>;  // times so many blocks, slices; for large programs the first that gains
-    const std::vector<Finer> of_small{{2, 1}, {1, 2}, {2, 2}};
-    const std::vector<Finer> of_large{{4, 1}, {1, 4}, {2, 1}, {1, 2}};
-    const auto& steps = is_large(best.program) ? of_large : of_small;
-    while (can_gain(best, plan_.tuning.protocol)) {
+    const Stride stride{.leaps = is_large(best.program), .most = most_slices_of(best.program)};
+    return walk(std::move(best), stride);
+  }
+
+  // Where few slices of each instruction are as many as three trials a step may cost: on from there in leaps, as large programs walk from the start.
+  Trial finer(Trial best) {
+    const Stride stride{.leaps = true, .most = most_in_leaps(best.program), .hopes = true};
+    return is_large(best.program) ? best : walk(std::move(best), stride);
+  }
+
+  // What is above the busiest link's time is mostly filling and draining, which twice as many slices halve at best. Is enough affordable?
+  bool has_hope(const Trial& best, std::int64_t most) const {
+    const auto finer = std::max(1.0, static_cast<double>(most) / static_cast<double>(instructions_of(best.program) * best.grain.slices()));
+    return least_ + (best.time - least_) / finer <= limits_.useful;
+  }
+
+  struct Stride {
+    bool leaps = false;  // the first step that gains is taken, else the best
+    std::int64_t most = 0;
+    bool hopes = false;  // only as long as that may lead below what is useful
+  };
+  Trial walk(Trial best, const Stride& stride) {
+    using Finer = std::pair<int, int>;  // times so many blocks, slices
+    const auto steps = stride.leaps ? std::vector<Finer>{{4, 1}, {1, 4}, {2, 1}, {1, 2}} : std::vector<Finer>{{2, 1}, {1, 2}, {2, 2}};
+    while (can_gain(best, plan_.tuning.protocol) && (!stride.hopes || has_hope(best, stride.most))) {
       std::optional<Trial> next;
       for (const auto& [more_blocks, more_slices] : steps) {
         auto grain = best.grain;
         grain.blocks_per_lane *= more_blocks;
         grain.slices_per_block *= more_slices;
-        if (!worth_trying(best.program, grain)) continue;
+        if (!worth_trying(best.program, grain, stride.most)) continue;
         auto trial = try_below(best.time * (1 - least_gain), tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
-        if (next && is_large(next->program)) break;
+        if (next && stride.leaps) break;
       }
       if (!next || next->time.count() > best.time.count() * (1 - least_gain)) return best;
       best = *std::move(next);
@@ -187,12 +207,12 @@ class Search {
 
   bool late() const { return limits_.stop && limits_.stop(); }
 
-  bool worth_trying(const Program& now, const Grain& grain) const {
+  bool worth_trying(const Program& now, const Grain& grain, std::int64_t most) const {
     if (late()) return false;
     const auto slices = grain.slices();
     const auto lanes = now.blocks() / std::max(1, now.tuning.blocks_per_lane);
     if (grain.blocks_per_lane > 1 && lanes * grain.blocks_per_lane > most_blocks) return false;
-    return largest_ / slices >= least_slice && instructions_of(now) * slices <= most_slices_of(now);
+    return largest_ / slices >= least_slice && instructions_of(now) * slices <= most;
   }
 
   Tuning tuning_of(const Grain& grain) const {

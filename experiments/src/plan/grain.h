@@ -2,6 +2,7 @@
 // How finely programs are cut while the best tuning is looked for, what it costs to simulate them, and how much is affordable.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "p2plab/program/program.h"
@@ -43,6 +44,12 @@ inline bool is_large(const Program& program) { return instructions_of(program) *
 inline std::int64_t most_slices_of(const Program& program) {
   if (!is_large(program)) return program.folded ? most_of_folded : most_slices;
   return instructions_of(program) * 4 > most_of_large ? most_of_whole : most_of_large;
+}
+/// The same of a program that is not large, once its steps are leaps: at least as fine as large ones are cut, so that no program is cut less for
+/// being smaller.
+inline std::int64_t most_in_leaps(const Program& program) {
+  constexpr std::int64_t fine = 64;  // slices of each instruction: more of them hardly gain
+  return std::max(most_slices_of(program), std::min(most_of_large, fine * instructions_of(program)));
 }
 /// It cannot be cut finer.
 inline bool is_whole(const Program& program) { return is_large(program) && instructions_of(program) * 2 > most_slices_of(program); }
