@@ -5,14 +5,16 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "exporters/msccl/moves.h"
 
 namespace p2plab {
 
-/// What a reader of MSCCL XML takes.
+/// What a reader takes.
 struct MscclLimits {
+  std::string_view format = "MSCCL XML";
   std::size_t steps = 256;   // in a thread block
   std::size_t blocks = 216;  // of a GPU
 };

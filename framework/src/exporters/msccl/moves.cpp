@@ -13,7 +13,7 @@
 
 namespace p2plab {
 
-Error msccl_cannot(const std::string& what) { return Error{ErrorCode::unsupported, "MSCCL XML: " + what}; }
+Error msccl_cannot(const std::string& what) { return Error{ErrorCode::unsupported, what}; }
 
 namespace {
 

@@ -10,7 +10,7 @@
 
 namespace p2plab {
 
-/// What MSCCL XML cannot express.
+/// What MSCCL's steps cannot express, in whichever file they stand; `msccl_steps` names that.
 Error msccl_cannot(const std::string& what);
 
 struct MscclPlace {

@@ -214,7 +214,7 @@ std::string name_of(const ExportJob& job) {
 Result<Json> plan_json(const ExportJob& job) {
   if (job.from.count() >= least_too_large)
     return mscclpp_cannot(fmt::format("plans for {} bytes on; at most {} can be said", job.from.count(), least_too_large - 1));
-  const auto algorithm = msccl_steps(job.plan->schedule, *job.program, {.steps = most_operations, .blocks = 216});
+  const auto algorithm = msccl_steps(job.plan->schedule, *job.program, {.format = "MSCCL++", .steps = most_operations, .blocks = 216});
   if (!algorithm) return algorithm.error();
   using enum CollectiveKind;
   static const std::map<CollectiveKind, std::string> names{

@@ -142,9 +142,7 @@ Status check(const MscclAlgorithm& algorithm, const MscclLimits& limits) {
   return {};
 }
 
-}  // namespace
-
-Result<MscclAlgorithm> msccl_steps(const Schedule& schedule, const Program& program, const MscclLimits& limits) {
+Result<MscclAlgorithm> steps_within(const Schedule& schedule, const Program& program, const MscclLimits& limits) {
   const auto moves = msccl_moves(schedule, program, most_count);
   if (!moves) return moves.error();
   std::optional<Error> first;
@@ -160,6 +158,16 @@ Result<MscclAlgorithm> msccl_steps(const Schedule& schedule, const Program& prog
     if (!first) first = std::move(error);
   }
   return *std::move(first);
+}
+
+}  // namespace
+
+Result<MscclAlgorithm> msccl_steps(const Schedule& schedule, const Program& program, const MscclLimits& limits) {
+  auto made = steps_within(schedule, program, limits);
+  if (made) return made;
+  auto error = std::move(made).error();
+  error.message = fmt::format("{}: {}", limits.format, error.message);
+  return error;
 }
 
 }  // namespace p2plab

@@ -57,6 +57,10 @@ TEST(MscclppJson, MoreOperationsThanAThreadBlockHoldsAreRefusedWithTheirNumber) 
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("operations in a thread block on rank 0; at most 64 are read"), std::string::npos)
       << refused.error().message;
+  auto other = test::exportable(test::one_switch(4), "tree", broadcast, 64_KiB);
+  const auto unsaid = test::try_export(other, "mscclpp-json");
+  ASSERT_FALSE(unsaid);
+  EXPECT_EQ(unsaid.error().message, "MSCCL++: it has no collective for broadcast");
 }
 
 }  // namespace
