@@ -99,7 +99,7 @@ void Schedule::count_slots() {
 std::size_t Schedule::memory() const {
   return sizeof(*this) + bytes_of(chunks_) + bytes_of(executors_) + bytes_of(source_ends_) + bytes_of(ends_) + bytes_of(locations_) +
          bytes_of(routes_) + bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_) + bytes_of(image_ranks_) + bytes_of(image_routes_) +
-         bytes_of(first_slots_);
+         bytes_of(first_slots_) + (blocks_ ? bytes_of(*blocks_) : 0);
 }
 
 Result<Schedule::Builder> Schedule::Builder::create(Collective collective, int ranks) {
