@@ -66,6 +66,10 @@ TEST(Launched, ARunOfAConfigIsOneReport) {
   for (const auto& one : outcomes) EXPECT_EQ(one.exit, 0) << one.err;
   EXPECT_NE(outcomes[0].out.find("came out right in all 1 rows tried"), std::string::npos) << outcomes[0].out;
   EXPECT_EQ(outcomes[1].out, "");
+  const auto three = on_all_ranks(3, 14, "run '" + config.string() + "' --launched");
+  EXPECT_EQ(three[0].exit, 1);
+  EXPECT_NE(three[0].err.find("the config's machine has 2 ranks, this job 3"), std::string::npos) << three[0].err;
+  EXPECT_EQ(three[0].out, "");
 }
 
 // A message waits for its whole segment and a segment for all messages, so stages take longer than what flows slice by slice.

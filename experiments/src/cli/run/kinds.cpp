@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `p2plab run` does beside experiments in one process.
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "bench/led.h"
 #include "cli/command.h"
 #include "cli/run/run.h"
@@ -51,6 +56,17 @@ Status run_groups_config(std::string_view text, const RunArguments& arguments, P
   return watch.print(arguments.json ? json : said);
 }
 
+// Ranks that none of the machines has run nothing, which is not what was asked for.
+Status has_machine_of(const Sweep& sweep, int ranks) {
+  std::set<int> needed;
+  for (const auto& cell : sweep.cells) needed.insert(cell.experiment.topology.ranks());
+  if (needed.contains(ranks)) return {};
+  return Error{ErrorCode::invalid_input,
+               fmt::format("the config's machine has {} ranks, this job {}", fmt::join(needed, " or "), ranks),
+               std::nullopt,
+               {"start as many processes as the machine has GPUs, or say the machine of these"}};
+}
+
 }  // namespace
 
 // Rank 0 leads and reports; the others run what it runs.
@@ -65,6 +81,7 @@ Status run_launched(const RunArguments& arguments, Watch& watch) {
     if (!text) return std::move(text).error();
     auto sweep = read_sweep(*text, arguments.config);
     if (!sweep) return std::move(sweep).error();
+    if (auto has = has_machine_of(*sweep, session.ranks()); !has) return has;
     for (auto& cell : sweep->cells) cell.experiment.job = [&leader](const std::string& name) { return leader.executor(name); };
     auto report = run(
         *sweep, *progress, [&] { return watch.asked(); }, !arguments.out.empty());
