@@ -44,6 +44,7 @@ if [[ -z $only || $only == calls ]]; then
   part 8 "the same with what auto leaves to NCCL" "${runtime[@]}" --quick --limit 30
   part 15 "two servers of two ranks, large calls in slices" python3 tests/device/runtime_ranks.py --ranks 4 --servers 2 --backend p2p --limit 60
   part 5 "a killed rank is named" "${runtime[@]}" --backend p2p --lose
+  part 10 "graphs are not waited for without end" python3 tests/device/graphs_before_leaving.py
   part 22 "10,000 calls with fresh data" "${runtime[@]}" --backend p2p --calls 10000 --limit 110
   [[ $only != calls ]] || exit "$failed"
 fi
