@@ -21,6 +21,17 @@ std::string plan_file(const std::string& more = "--algorithm ring --size '1 MiB'
   return "'" + file + "'";
 }
 
+// Of more than two million slices on which ranks do the same one rank is played for all, as `plan` does.
+TEST(SimulateCommand, SaysOfALongPlanWhatThePlannerSaid) {
+  const auto plan = test::scratch("plan.json").string();
+  const auto planned = json_of("plan --topology ring:gpus=512 --algorithm ring --size '1000000000 B' --profile ideal --json --out '" + plan + "'");
+  const auto json = json_of("simulate '" + plan + "' --profile ideal --json");
+  EXPECT_EQ(json["predicted_us"], planned["predicted_us"]);
+  EXPECT_GT(json["transfers"].get<double>(), 2'000'000);
+  EXPECT_EQ(json["size_bytes"], 1'000'000'000);
+  EXPECT_FALSE(json.contains("critical_path"));
+}
+
 TEST(SimulateCommand, AttributesAllOfTheTimeAndSaysHowLateEachStepMayBe) {
   const auto plan = plan_file();
   const auto json = json_of("simulate " + plan + " --profile profiles/h200.yaml --json");

@@ -38,6 +38,7 @@ struct SimulateArguments {
   LimitArguments limits;
   bool stages = false;
   bool json = false;
+  bool pictures() const { return !trace.empty() || !heatmap.empty(); }
 };
 
 // What a simulation said and why.
@@ -168,44 +169,72 @@ Status write_pictures(const SimulateArguments& arguments, const Topology& topolo
 // What is simulated: a plan, lowered for its machine or another one, or a program as it is.
 struct Simulated {
   std::string planner;
-  Topology topology;
   Program program;
+  std::shared_ptr<const ProvedPlan> proved = nullptr;  // of a plan that is not cut into stages
 };
 
-Result<Simulated> of_plan(PlanFile file, const SimulateArguments& arguments) {
-  if (!arguments.topology.empty()) {
-    auto other = topology_from(arguments.topology);
-    if (!other) return std::move(other).error();
-    if (other->ranks() != file.topology.ranks()) {
-      return in_file(
-          {ErrorCode::invalid_input, fmt::format("this plan is for {} GPUs, {} has {}", file.topology.ranks(), other->name(), other->ranks())},
-          arguments.plan);
-    }
-    file.topology = *std::move(other);
+using PlanOrProgram = std::variant<PlanFile, ProgramFile>;
+Status take_other_machine(PlanOrProgram& file, const SimulateArguments& arguments) {
+  if (arguments.topology.empty()) return {};
+  auto* plan = std::get_if<PlanFile>(&file);
+  if (plan == nullptr) return Error{ErrorCode::usage, "--topology is for plans: a program's routes are links of the machine in its file"};
+  auto other = topology_from(arguments.topology);
+  if (!other) return std::move(other).error();
+  if (other->ranks() != plan->topology.ranks()) {
+    return in_file(
+        {ErrorCode::invalid_input, fmt::format("this plan is for {} GPUs, {} has {}", plan->topology.ranks(), other->name(), other->ranks())},
+        arguments.plan);
   }
-  auto proof = verify(file.topology, file.plan.schedule, {.in_place = file.in_place});
-  if (!proof) return in_file(std::move(proof).error(), arguments.plan);
+  plan->topology = *std::move(other);
+  return {};
+}
+
+// Where ranks do the same, one tells what all do, which is enough where too much happens to be told one by one.
+Result<std::optional<Program>> long_folded(const Evaluator& evaluator, const ProvedPlan& proved, const PlanFile& file) {
+  auto folded = evaluator.lowered_folded(proved, file.payload, file.plan.tuning);
+  if (!folded || !*folded || slices_of(**folded) * (*folded)->images->images() <= most_explained_slices) return std::optional<Program>{};
+  if (auto checked = evaluator.check(proved, **folded); !checked) return std::move(checked).error();
+  return folded;
+}
+
+Result<Simulated> of_plan(const PlanFile& file, const Evaluator& evaluator, const SimulateArguments& arguments) {
   if (arguments.stages) {
+    if (auto proof = verify(file.topology, file.plan.schedule, {.in_place = file.in_place}); !proof)
+      return in_file(std::move(proof).error(), arguments.plan);
     auto cut = cut_at_servers(file.topology, file.plan.schedule, file.payload, file.plan.tuning, file.in_place);
     if (!cut) return std::move(cut).error();
     if (cut->servers.count() < 2) return Error{ErrorCode::usage, fmt::format("--stages is for several servers: {} is one", file.topology.name())};
     auto planner = fmt::format("{} in {} stages over {} servers", file.plan.planner, cut->stages.size(), cut->servers.count());
-    return Simulated{std::move(planner), std::move(file.topology), std::move(cut->joined)};
+    return Simulated{std::move(planner), std::move(cut->joined)};
   }
-  auto program = lower_checked(file.topology, file.plan.schedule, *proof, file.payload, file.plan.tuning);
+  auto proved = evaluator.prove(file.plan, file.in_place);
+  if (!proved) return in_file(std::move(proved).error(), arguments.plan);
+  auto folded = arguments.pictures() ? Result{std::optional<Program>{}} : long_folded(evaluator, **proved, file);
+  if (!folded) return std::move(folded).error();
+  if (*folded) return Simulated{file.plan.planner, **std::move(folded), *proved};
+  auto program = lower_checked(file.topology, file.plan.schedule, (*proved)->proof, file.payload, file.plan.tuning);
   if (!program) return std::move(program).error();
-  return Simulated{std::move(file.plan.planner), std::move(file.topology), *std::move(program)};
+  return Simulated{file.plan.planner, *std::move(program), *proved};
 }
 
-Result<Simulated> subject_of(const SimulateArguments& arguments) {
-  auto file = plan_or_program_from(arguments.plan);
-  if (!file) return std::move(file).error();
-  if (auto* plan = std::get_if<PlanFile>(&*file)) return of_plan(std::move(*plan), arguments);
+Result<Simulated> subject_of(PlanOrProgram& file, const Evaluator& evaluator, const SimulateArguments& arguments) {
+  if (const auto* plan = std::get_if<PlanFile>(&file)) return of_plan(*plan, evaluator, arguments);
   if (arguments.stages) return Error{ErrorCode::usage, "--stages is for plans: a program was lowered for one server"};
-  if (!arguments.topology.empty())
-    return Error{ErrorCode::usage, "--topology is for plans: a program's routes are links of the machine in its file", std::nullopt, {}};
-  auto& program = std::get<ProgramFile>(*file);
-  return Simulated{"a program", std::move(program.topology), std::move(program.program)};
+  return Simulated{"a program", std::move(std::get<ProgramFile>(file).program)};
+}
+
+// The interval, where the machine or the profile leaves one.
+Status add_interval(Simulation& s, const Evaluator& evaluator) {
+  const bool assumed = assumed_ends(evaluator.topology()).has_value();
+  const bool measured = !evaluator.profile().numbers.empty();
+  s.interval_of = !assumed    ? "the profile's intervals"
+                  : !measured ? "what is assumed of the machine"
+                              : "the profile's intervals, and what is assumed of the machine,";
+  if (!assumed && !measured) return {};
+  auto prediction = evaluator.predict(s.program);
+  if (!prediction) return std::move(prediction).error();
+  s.interval = prediction->interval;
+  return {};
 }
 
 Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
@@ -213,41 +242,35 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   for (const auto* out : {&arguments.trace, &arguments.heatmap}) {
     if (auto able = try_out(*out); !able) return able;
   }
-  auto subject = subject_of(arguments);
-  if (!subject) return std::move(subject).error();
-  const auto& topology = subject->topology;
+  auto file = plan_or_program_from(arguments.plan);
+  if (!file) return std::move(file).error();
+  if (auto taken = take_other_machine(*file, arguments); !taken) return taken;
+  const auto topology = std::visit([](const auto& one) { return one.topology; }, *file);
   auto profile = profile_from(arguments.profile, topology);
   if (!profile) return std::move(profile).error();
   const auto engine = sim_engine(arguments.engine);
   if (!engine) return engine.error();
   const bool events = *engine == SimEngine::events;
-  const bool wanted = !arguments.trace.empty() || !arguments.heatmap.empty();
-  if (wanted && !events) {
+  if (arguments.pictures() && !events)
     return Error{ErrorCode::usage, fmt::format("--trace and --heatmap need --engine events, found --engine {}", to_string(*engine))};
-  }
-  const Evaluator evaluator(topology, *profile, {.engine = *engine});
+  // The file says in which form.
+  const Evaluator evaluator(topology, *profile, {.engine = *engine, .forms = PlanForms::model});
+  auto subject = subject_of(*file, evaluator, arguments);
+  if (!subject) return std::move(subject).error();
   const auto& program = subject->program;
   constexpr std::int64_t a_slice = 8;  // bytes, at least
   const auto pieces = slices_of(program) + static_cast<std::int64_t>(program.lanes.size()) * program.tuning.blocks_per_lane;
   if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
-  const bool record = events && (wanted || slices_of(program) <= most_explained_slices);
-  auto result = evaluator.simulate(program, {.engine = *engine, .record = record, .in_a_row = true});
+  const bool record = events && !program.folded && (arguments.pictures() || slices_of(program) <= most_explained_slices);
+  auto result = evaluator.simulate(
+      program, {.engine = *engine, .record = record, .in_a_row = true, .resources = subject->proved ? subject->proved->resources : nullptr});
   if (!result) return std::move(result).error();
   Simulation s{subject->planner, program, *result, *engine, profile->name};
   if (record) {
     s.path = critical_path(topology, program, *profile, *result);
     s.slack = step_slack(topology, program, *profile, *result);
   }
-  const bool assumed = assumed_ends(topology).has_value();
-  const bool measured = !profile->numbers.empty();
-  s.interval_of = !assumed    ? "the profile's intervals"
-                  : !measured ? "what is assumed of the machine"
-                              : "the profile's intervals, and what is assumed of the machine,";
-  if (assumed || measured) {
-    auto prediction = evaluator.predict(program);
-    if (!prediction) return std::move(prediction).error();
-    s.interval = prediction->interval;
-  }
+  if (auto added = add_interval(s, evaluator); !added) return added;
   return watch.print_after(write_pictures(arguments, topology, s, watch), arguments.json ? json_of(s) : text_of(s));
 }
 
