@@ -41,9 +41,9 @@ Status GraphHolds::hold(int rank, void* stream) {
   return watched;
 }
 
-int GraphHolds::left(int rank, Seconds limit) const {
+int GraphHolds::left(int rank, std::chrono::steady_clock::time_point until) const {
   std::unique_lock lock(body_->mutex);
-  body_->fewer.wait_for(lock, limit, [&] { return body_->of(rank) == 0; });
+  body_->fewer.wait_until(lock, until, [&] { return body_->of(rank) == 0; });
   return body_->of(rank);
 }
 

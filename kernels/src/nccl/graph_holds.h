@@ -2,10 +2,10 @@
 // The CUDA graphs that hold calls of NCCL's, whose communicators wait in their end for all of them to be gone, however long that takes.
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "p2plab/base/result.h"
-#include "p2plab/base/units.h"
 
 namespace p2plab::runtime {
 
@@ -14,8 +14,8 @@ class GraphHolds {
   GraphHolds();
   /// Before a rank's call is put on a stream: where the stream is being captured, the graph counts until it and all that was made of it are gone.
   Status hold(int rank, void* stream);
-  /// How many hold calls of a rank: none as soon as there is none, else those that there are after `limit`.
-  int left(int rank, Seconds limit) const;
+  /// How many hold calls of a rank: none as soon as there is none, else those that there are at a time.
+  int left(int rank, std::chrono::steady_clock::time_point until) const;
 
  private:
   struct Body;

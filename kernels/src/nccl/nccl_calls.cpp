@@ -110,7 +110,7 @@ NcclCalls::NcclCalls() : library_(std::make_unique<Library>()) {}
 
 NcclCalls::~NcclCalls() {
   if (!owned_) return;
-  const bool held = std::ranges::any_of(communicators_, [&](const auto& each) { return graphs_left(each.first, Seconds{0}) > 0; });
+  const bool held = std::ranges::any_of(communicators_, [&](const auto& each) { return graphs_left(each.first, {}) > 0; });
   if (held) abort();  // as it does not wait for them
   for (const auto& [rank, communicator] : communicators_) {
     if (!aborted_ && communicator != nullptr) library_->destroy(communicator);

@@ -2,6 +2,7 @@
 // NCCL as a backend: loaded at run time, with a communicator of its own.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <map>
@@ -56,8 +57,8 @@ class NcclCalls {
   Status state() const;
   /// Ends what waits, from any thread and more than once; what is called from then on is an error.
   void abort();
-  /// Graphs that hold calls of a rank, of those that are there after `limit`. Such a communicator is aborted in its end, not destroyed.
-  int graphs_left(int rank, Seconds limit) const { return owned_ ? graphs_.left(rank, limit) : 0; }
+  /// Graphs that hold calls of a rank, as GraphHolds::left says. Such a communicator is aborted in its end, not destroyed.
+  int graphs_left(int rank, std::chrono::steady_clock::time_point until) const { return owned_ ? graphs_.left(rank, until) : 0; }
   std::string version() const;
 
  private:

@@ -72,9 +72,9 @@ std::string Carriers::describe() const {
   return more_.empty() ? "" : fmt::format("messages by {} communicators, in parts of {} and more", sharing_.carriers, to_string(sharing_.least));
 }
 
-int Carriers::graphs_left(int rank, Seconds limit) const {
-  int most = first_.graphs_left(rank, limit);
-  for (const auto& each : more_) most = std::max(most, each.nccl->graphs_left(rank, limit));
+int Carriers::graphs_left(int rank, std::chrono::steady_clock::time_point until) const {
+  int most = first_.graphs_left(rank, until);
+  for (const auto& each : more_) most = std::max(most, each.nccl->graphs_left(rank, until));
   return most;
 }
 

@@ -26,7 +26,7 @@ class Carriers {
   Status exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const;
   void abort();
   /// As NcclCalls::graphs_left, of all of them.
-  int graphs_left(int rank, Seconds limit) const;
+  int graphs_left(int rank, std::chrono::steady_clock::time_point until) const;
   int count() const { return sharing_.carriers; }
   /// Does NCCL go over sockets, on all ranks?
   bool by_sockets() const { return sharing_.sockets; }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -261,7 +262,8 @@ Status Engine::may_leave(int rank) const {
   }
   const auto limit = wait_limit(options_.deadline);
   if (!limit) return limit.error();
-  const int left = std::max(nccl_ ? nccl_->graphs_left(rank, *limit) : 0, carriers_ ? carriers_->graphs_left(rank, *limit) : 0);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(*limit);
+  const int left = std::max(nccl_ ? nccl_->graphs_left(rank, until) : 0, carriers_ ? carriers_->graphs_left(rank, until) : 0);
   if (left == 0) return {};
   return Error{ErrorCode::invalid_input,
                fmt::format("{} that holds calls of rank {} is still there, and NCCL, which serves them, would wait for its end",
