@@ -2,6 +2,8 @@
 // Folded packet programs: the items of representatives, made of one image, are those of the whole program, and so are times and proofs.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <memory>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -115,6 +117,8 @@ void compare(const Case& wanted, int& folded_programs) {
   const auto proof = *verify(machine, plan->schedule, {.in_place = wanted.in_place});
   const Payload payload{.elements = std::int64_t{machine.ranks()} * wanted.bytes_of_rank / 4 + wanted.odd_elements};
   const auto h200 = *load_profile("h200");
+  std::map<const Profile*, std::vector<std::shared_ptr<const FoldedResources>>> known;  // of packets of other wires
+  const std::array profiles{Profile{}, packet_profile(), block_profile(), h200};
   for (const auto protocol : protocols) {
     const auto folded = lower_folded(plan->schedule, proof, payload, {.protocol = protocol}, peer_access, 0);
     if (!folded || !*folded) continue;
@@ -126,11 +130,15 @@ void compare(const Case& wanted, int& folded_programs) {
     EXPECT_TRUE(proved) << (proved ? "" : proved.error().message);
     EXPECT_TRUE(check(machine, whole));
     EXPECT_TRUE(wanted.odd_elements == 0 || lower_checked(machine, plan->schedule, proof, payload, {.protocol = protocol}));
-    for (const auto& profile : {Profile{}, packet_profile(), block_profile(), h200}) {
+    for (const auto& profile : profiles) {
       const auto one = simulate(machine, **folded, profile, {.in_a_row = true});
-      EXPECT_EQ(static_cast<bool>(one), plays_folded(machine, **folded, profile));
+      const auto resources = packet_resources(machine, **folded, profile, known[&profile]);
+      EXPECT_TRUE(known[&profile].empty() || resources == known[&profile].front());
+      EXPECT_EQ(static_cast<bool>(one), resources != nullptr);
       if (!one) continue;  // links that images share
+      known[&profile] = {resources};
       ++folded_programs;
+      expect_same_run(*one, *simulate(machine, **folded, profile, {.in_a_row = true, .resources = resources}));
       expect_same_run(*one, *simulate(machine, whole, profile, {.in_a_row = true}));
     }
   }

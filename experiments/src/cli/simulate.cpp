@@ -263,7 +263,8 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
   const bool record = events && !program.folded && (arguments.pictures() || slices_of(program) <= most_explained_slices);
   auto result = evaluator.simulate(
-      program, {.engine = *engine, .record = record, .in_a_row = true, .resources = subject->proved ? subject->proved->resources : nullptr});
+      program,
+      {.engine = *engine, .record = record, .in_a_row = true, .resources = subject->proved ? subject->proved->resources_of(program) : nullptr});
   if (!result) return std::move(result).error();
   Simulation s{subject->planner, program, *result, *engine, profile->name};
   if (record) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
@@ -47,6 +48,27 @@ class KnownTimes {
   std::map<Hash128, Known> times_;
 };
 
+// What was found of folded plans: many planners use the same links.
+class KnownResources {
+ public:
+  template <class Find>
+  std::shared_ptr<const FoldedResources> found_by(const Find& find) {
+    auto found = find(FoundResources{all()});
+    const std::lock_guard lock(mutex_);
+    if (found && std::ranges::find(all_, found) == all_.end()) all_.push_back(found);
+    return found;
+  }
+
+ private:
+  std::vector<std::shared_ptr<const FoldedResources>> all() const {
+    const std::lock_guard lock(mutex_);
+    return all_;
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<const FoldedResources>> all_;
+};
+
 // Simulated times on one machine at the costs of one profile.
 struct CostModel {
   Profile profile;
@@ -77,6 +99,7 @@ struct Evaluator::State {
   CostModel fast;  // the machine with what is assumed of it, and every number of the profile, at the fast end
   CostModel slow;
   bool has_interval = false;
+  KnownResources found_resources;
 
   Result<ProgramTime> time_below(Seconds limit, CostModel& model, const Program& program, const Hash128& name,
                                  const std::shared_ptr<const FoldedResources>& resources = nullptr) const {
@@ -124,15 +147,19 @@ Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(std::shared_ptr<const
   const auto& schedule = plan->schedule;
   const bool may_fold = proof->images() != nullptr && options().engine == SimEngine::events && *options().forms == PlanForms::model &&
                         steps_as_copies(schedule) >= alike_from_steps;
-  auto resources = may_fold ? folded_resources(topology(), schedule, *proof->images(), profile()) : nullptr;
+  const auto find = [&](FoundResources known) { return folded_resources(topology(), schedule, *proof->images(), profile(), known); };
+  auto resources = may_fold ? state_->found_resources.found_by(find) : nullptr;
   return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof), std::move(resources)});
 }
 
 Result<std::optional<Program>> Evaluator::lowered_folded(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const {
   if (!plan.folds()) return std::optional<Program>{};
   auto folded = lower_folded(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
-  if (folded && *folded && (*folded)->packets && !plays_folded(topology(), **folded, profile())) return std::optional<Program>{};
-  return folded;
+  if (!folded || !*folded || !(*folded)->packets) return folded;
+  const auto resources =
+      state_->found_resources.found_by([&](FoundResources known) { return packet_resources(topology(), **folded, profile(), known); });
+  plan.packets->keep(resources);
+  return resources ? std::move(folded) : std::optional<Program>{};
 }
 
 Result<Program> Evaluator::lowered(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const {
@@ -177,7 +204,7 @@ Result<Prediction> Evaluator::predict(const Program& program) const {
 }
 
 Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program, const ProvedPlan* plan) const {
-  return state_->time_below(limit, state_->usual, program, digest(program), plan != nullptr ? plan->resources : nullptr);
+  return state_->time_below(limit, state_->usual, program, digest(program), plan != nullptr ? plan->resources_of(program) : nullptr);
 }
 
 Result<SimResult> Evaluator::simulate(const Program& program, const SimOptions& options) const {

@@ -81,7 +81,8 @@ class FoldedResources {
       : images_(images), ways_(std::move(ways)), stands_for_(std::move(stands_for)), directions_agree_(directions_agree) {}
 
   /// Were they found for these images, and so many resources?
-  bool are_of(const Program& program, std::size_t resources) const { return images_ == program.images->digest() && stands_for_.size() == resources; }
+  bool are_of(const Program& program, std::size_t resources) const { return are_of(*program.images) && stands_for_.size() == resources; }
+  bool are_of(const RankImages& images) const { return images_ == images.digest(); }
   bool directions_agree() const { return directions_agree_; }
   bool know(const Way& way) const { return ways_.contains(way); }
   /// By resource: the one that tells what it does.

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,14 +21,34 @@
 
 namespace p2plab {
 
+/// What carries a plan's packets, once some are lowered.
+class PacketResources {
+ public:
+  void keep(const std::shared_ptr<const FoldedResources>& found) {
+    const std::lock_guard lock(mutex_);
+    if (found) found_ = found;
+  }
+  std::shared_ptr<const FoldedResources> found() const {
+    const std::lock_guard lock(mutex_);
+    return found_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const FoldedResources> found_;
+};
+
 /// A plan whose schedule is proved on one machine. Many programs are made of it: one for each payload.
 struct ProvedPlan {
   std::shared_ptr<const Plan> plan;
   Proof proof;
   std::shared_ptr<const FoldedResources> resources;  // where its programs are lowered, proved and simulated folded
+  std::shared_ptr<PacketResources> packets = std::make_shared<PacketResources>();
 
   /// Its programs are folded (lower_folded) where images differ in few ways, and timed as images of the largest.
   bool folds() const { return resources != nullptr; }
+  /// By which one of its programs is simulated sooner (SimOptions::resources).
+  std::shared_ptr<const FoldedResources> resources_of(const Program& program) const { return program.packets ? packets->found() : resources; }
 
   /// How many steps have to be looked at.
   std::size_t steps() const { return folds() ? plan->schedule.base_step_count() : plan->schedule.step_count(); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/program.h"
@@ -14,13 +15,16 @@ namespace p2plab {
 /// What carries data for several images alike.
 class FoldedResources;
 
+using FoundResources = std::span<const std::shared_ptr<const FoldedResources>>;
+
 /// Do the images of `schedule` use links, and whatever else carries data, that are alike and that no two of them share in one place, so that one
 /// image tells what all do? Then these, by which programs of this schedule are simulated sooner (SimOptions::resources); else null: `simulate`
-/// refuses folded programs of this schedule.
+/// refuses folded programs of this schedule. `known` was found on this machine, by this profile: what says all of it is returned.
 std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology, const Schedule& schedule, const RankImages& images,
-                                                        const Profile& profile);
+                                                        const Profile& profile, FoundResources known = {});
 
 /// The same of the packets of a folded program, whose tokens, and what remote reads become, take ways of their own.
-bool plays_folded(const Topology& topology, const Program& packets, const Profile& profile);
+std::shared_ptr<const FoldedResources> packet_resources(const Topology& topology, const Program& packets, const Profile& profile,
+                                                        FoundResources known = {});
 
 }  // namespace p2plab
