@@ -166,6 +166,38 @@ TEST(CollectiveFloor, CountsTwoHopsOverTheNetworkUnlessEachHearsAll) {
   EXPECT_GT(time(16384), 1e-6 + 2 * (1.5e-7 + way) + 1.6e-6);
 }
 
+// A byte leaves the root's server once and needs another hop, or it leaves once for each other server; sums come back alike.
+TEST(CollectiveFloor, CountsASecondHopBehindTheWaysOfTheRootsServer) {
+  const auto machine = *make_preset("hgx-a100", {{"nodes", "16"}, {"nic", "10 GB/s"}});
+  const Payload payload{.elements = 1 << 24, .type = DataType::float32};
+  const double way = 2 * (0.36e-6 + 1.3e-6);
+  const double relay = way + 1.6e-6 + 1.5e-7;
+  const double bytes = static_cast<double>(payload.size().count()) / (8 * 10e9);
+  for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
+    const auto floors = floors_of(machine, kind, payload, steps);
+    EXPECT_NEAR(floor_of(floors, ProgramKind::pushed)->time.count(), 1e-6 + 1.5e-7 + way + bytes + relay * 14 / 15, 1e-8) << to_string(kind);
+  }
+}
+
+TEST(CollectiveFloor, IsNearlyMetByTreesThatShareTheSending) {
+  double nearest = 0;
+  for (const auto* nodes : {"2", "3", "8"}) {
+    const auto machine = *make_preset("hgx-a100", {{"nodes", nodes}, {"gpus", "4"}});
+    for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
+      for (const auto size : {64_KiB, 8_MiB}) {
+        PlanContext context;
+        context.payload = {.elements = size.count() / 4};
+        const auto plan = test::plan_on(machine, "hierarchical", make_collective(kind, machine.ranks()), {{"across", "tree"}}, context);
+        ASSERT_TRUE(plan) << describe(plan.error());
+        const auto program = test::lowered(machine, plan->schedule, size, plan->tuning);
+        for (const auto& profile : {steps, test::busy_profile()})
+          nearest = std::max(nearest, nearness(machine, kind, program, profile, "hierarchical across=tree"));
+      }
+    }
+  }
+  EXPECT_GT(nearest, 0.9);
+}
+
 TEST(CollectiveFloor, IsNoneWhereNothingMoves) {
   EXPECT_TRUE(floors_of(test::one_switch(4), CollectiveKind::all_reduce, {.elements = 0}, steps).empty());
 }

@@ -70,6 +70,11 @@ class Floors {
       const bool pushed_into = costs.kind == ProgramKind::inside && &parts == &partitions_.front();
       const auto hops = pushed_into ? hops_pushed_into(parts, costs) : hops_into(parts, costs);
       take(parted_floor(parts, collective_.kind, whole_bytes(), hops), into_parts(parts, hops));
+      if (collective_.kind == CollectiveKind::broadcast || collective_.kind == CollectiveKind::reduce) {
+        const auto [time, relay] = at_the_root(parts, costs, hops);
+        take(time, fmt::format("what passes the ways of the root's part of {} within {:.2f} us of the {} serves one other part only", parts.count,
+                               relay / microsecond, collective_.kind == CollectiveKind::reduce ? "beginning" : "end"));
+      }
     }
     return best;
   }
@@ -128,6 +133,25 @@ class Floors {
 
   // Before data is on its way: a load's request may be quicker than a store's step.
   static double first_step(const HopCosts& costs, double way) { return costs.loads ? std::min(costs.step, costs.request * way) : costs.step; }
+
+  // A byte leaves the root's part early enough for another part to pass it on, or once for each other part; a sum enters it late enough to hold
+  // several parts' data, or once for each. The time of that, and how long passing on takes.
+  std::pair<double, double> at_the_root(const Parts& parts, const HopCosts& costs, const HopTimes& hops) const {
+    const bool adds = collective_.kind == CollectiveKind::reduce;
+    const auto home = parts.of[topology_.node_of(collective_.root).index()];
+    double capacity = 0;
+    for (const auto& link : topology_.links()) {
+      const auto within = parts.of[(adds ? link.to : link.from).index()];
+      const auto beyond = parts.of[(adds ? link.from : link.to).index()];
+      if (within == home && beyond != home) capacity += static_cast<double>(link.bandwidth.bytes_per_second());
+    }
+    if (capacity <= 0) return {0, 0};
+    const double relay = adds ? hops.relay_in : hops.relay_out;
+    const double others = parts.count - 1;
+    const double once = whole_bytes() / (capacity * costs.rate);
+    const double bytes = std::min(others * once, once + relay * (1 - 1 / others));
+    return {costs.start + first_step(costs, parts.near) + parts.near + bytes + costs.end, relay};
+  }
 
   HopTimes hops_into(const Parts& parts, const HopCosts& costs) const {
     const double stop = costs.signal + costs.step;
