@@ -5,7 +5,8 @@
 // 3 times less for two pairs, 7 times for two quads. Levels nest (pairs in sockets in servers), one more reduction each way per level; 2 rounds per
 // level with direct exchanges, n-1 each way with rings. Islands may differ in size: members of small ones take the shards of the largest in turn.
 // Between the outermost islands two binary trees may carry half of each shard instead: as many bytes, about 2 log2 of the islands' rounds, and a plan
-// whose length grows with the members, not with their square. So it is the one for thousands of GPUs, which is cut into many slices.
+// whose length grows with the members, not with their square. So it is the one for thousands of GPUs, which is cut into many slices. Broadcast and
+// reduce take as many trees as keep all ways short (islands/rooted_trees.h).
 // Optimal where the way between islands is the bottleneck (NCCL's and Horovod's hierarchical all-reduce; BlueConnect, Cho et al., 2019).
 #include <algorithm>
 #include <array>
@@ -20,6 +21,7 @@
 #include "direct/exchange.h"
 #include "islands/hierarchy.h"
 #include "islands/island_moves.h"
+#include "islands/rooted_trees.h"
 #include "islands/rotated_islands.h"
 #include "islands/three_steps.h"
 
@@ -88,6 +90,8 @@ class Hierarchical final : public Planner {
                            "leave inside and across as they are");
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
+    if (rooted(collective.kind) && variants->front().across == Across::tree && !variants->front().ring_inside && hierarchy.levels() == 2)
+      return alone(plan_rooted_trees(topology, hierarchy, collective, context.payload.size()), *parameters);
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
     const bool by_pairs =
         !rotated(variants->front(), hierarchy, collective, topology, context) &&
@@ -110,13 +114,13 @@ class Hierarchical final : public Planner {
   }
 
   static std::vector<ParameterInfo> known() {
-    return {
-        {"inside", "how members of an island exchange: direct, ring, read (all_reduce over two levels, across=direct), or auto: direct or ring",
-         "auto"},
-        {"across",
-         "how islands exchange: direct, ring, tree (two binary trees between the outermost), one_shot (all_reduce over two levels: shards whole), "
-         "or auto: direct or ring",
-         "auto"}};
+    return {{"inside", "how members of an island exchange: direct, ring, read (all_reduce over two levels, across=direct), or auto: direct or ring",
+             "auto"},
+            {"across",
+             "how islands exchange: direct, ring, tree (two binary trees between the outermost; of broadcast and reduce as many as keep ways short), "
+             "one_shot (all_reduce over two levels: shards whole), "
+             "or auto: direct or ring",
+             "auto"}};
   }
 
  private:
@@ -136,8 +140,12 @@ class Hierarchical final : public Planner {
     list_exchanges(*flow, hierarchy, {topology.ranks(), fold_squares_from(context)});
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: inside to the rank that is placed like the receiver, then across",
                               hierarchy.islands(0).size(), hierarchy.width(0), hierarchy.levels());
-    auto plan = std::move(*flow).finish("hierarchical", parameters, std::move(reason), "use pairwise, or flow, which relays where it must");
+    return alone(std::move(*flow).finish("hierarchical", {}, std::move(reason), "use pairwise, or flow, which relays where it must"), parameters);
+  }
+
+  static Result<std::vector<Plan>> alone(Result<Plan> plan, const Parameters& parameters) {
     if (!plan) return std::move(plan).error();
+    plan->parameters = parameters;
     std::vector<Plan> plans;
     plans.push_back(*std::move(plan));
     return plans;
@@ -170,7 +178,7 @@ class Hierarchical final : public Planner {
     std::vector<Chunk> others;
     switch (collective.kind) {
       case CollectiveKind::all_reduce:
-        others = variant.across == Across::one_shot ? exchange_shards(*flow, hierarchy, rotated_by)
+        others = variant.across == Across::one_shot ? exchange_shards(*flow, hierarchy, rotated_by != nullptr)
                                                     : all_reduce(*flow, moves, hierarchy, variant, rotated_by);
         break;
       case CollectiveKind::broadcast:
@@ -186,14 +194,6 @@ class Hierarchical final : public Planner {
                                                     : "direct",
                               name_of(variant.across));
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
-  }
-
-  // One chunk for each member of an island. Returns those that are others' rotated.
-  static std::vector<Chunk> exchange_shards(DataFlow& flow, const Hierarchy& hierarchy, const RotatedIslands* rotations) {
-    std::vector<std::size_t> digits(rotations != nullptr ? 1 : hierarchy.width(0));
-    std::iota(digits.begin(), digits.end(), std::size_t{0});
-    list_exchanging(flow, hierarchy, digits);
-    return std::vector<Chunk>(hierarchy.width(0) - digits.size());
   }
 
   // One chunk for each choice of who is in charge at every level; between the outermost islands for each of two trees, where those lead across.

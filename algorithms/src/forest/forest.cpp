@@ -65,7 +65,7 @@ class ForestPlanner final : public Planner {
     if (many && has_servers(topology)) {
       return unsupported("forest", kind,
                          fmt::format("to pack trees of one root takes minutes among more than {} members on servers", many_of_one_root),
-                         "use hierarchical, or set trees");
+                         "use hierarchical with across=tree, or set trees");
     }
     ForestRequest request{.members = collective.members,
                           .weights = weights_of(collective, *flow),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -67,7 +68,10 @@ std::vector<Rank> holders_of(const Hierarchy& hierarchy, std::size_t digit) {
   return holders;
 }
 
-void list_exchanging(DataFlow& flow, const Hierarchy& hierarchy, std::span<const std::size_t> digits) {
+namespace {
+
+// A chunk for each of `digits`.
+void list_shards(DataFlow& flow, const Hierarchy& hierarchy, std::span<const std::size_t> digits) {
   std::vector<std::pair<ChunkId, std::vector<Rank>>> shards;
   std::vector<Move> in;
   std::vector<Move> out;
@@ -87,6 +91,15 @@ void list_exchanging(DataFlow& flow, const Hierarchy& hierarchy, std::span<const
   push_in_rounds(flow, std::move(in));
   for (const auto& [chunk, holders] : shards) flow.exchange(holders, chunk);
   push_in_rounds(flow, std::move(out));
+}
+
+}  // namespace
+
+std::vector<Chunk> exchange_shards(DataFlow& flow, const Hierarchy& hierarchy, bool only_first) {
+  std::vector<std::size_t> digits(only_first ? 1 : hierarchy.width(0));
+  std::iota(digits.begin(), digits.end(), std::size_t{0});
+  list_shards(flow, hierarchy, digits);
+  return std::vector<Chunk>(hierarchy.width(0) - digits.size());
 }
 
 }  // namespace p2plab

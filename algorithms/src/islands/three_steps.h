@@ -26,7 +26,7 @@ void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const In
 /// Who holds a shard: of each island the member with this digit, all in the order of the islands.
 std::vector<Rank> holders_of(const Hierarchy& hierarchy, std::size_t digit);
 
-/// Of two levels: a chunk for each of `digits`.
-void list_exchanging(DataFlow& flow, const Hierarchy& hierarchy, std::span<const std::size_t> digits);
+/// Of two levels: a chunk for each member of an island, or the first one's alone; returns the others.
+std::vector<Chunk> exchange_shards(DataFlow& flow, const Hierarchy& hierarchy, bool only_first);
 
 }  // namespace p2plab

@@ -19,7 +19,6 @@ struct Variant {
 };
 constexpr std::size_t small = 16;
 constexpr std::size_t several_servers = 9;
-constexpr std::size_t large = 64;
 constexpr std::array variants{
     Variant{"one_shot", "mode", "push"},
     Variant{"two_shot", "mode", "pull"},
@@ -33,7 +32,7 @@ constexpr std::array variants{
     Variant{"forest", "trees", "1", small},
     Variant{"forest", "trees", "4", small},
     Variant{"latency", "chunks", "2", small},
-    Variant{"hierarchical", "across", "tree", 1 << 20, large},
+    Variant{"hierarchical", "across", "tree", 1 << 20, several_servers},
     Variant{"hierarchical", "inside", "read", 1 << 20, several_servers},
     Variant{"hierarchical", "across", "one_shot", 1 << 20, several_servers},
 };

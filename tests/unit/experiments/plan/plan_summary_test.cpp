@@ -90,5 +90,22 @@ TEST(PlanSummary, PlansThatReadInsideServersComeNearTheBoundThatCountsLatency) {
   }
 }
 
+// Of slices that are only pushed within 4 %; of copy engines, which get more of a link, 15 % is out of reach by thread blocks.
+TEST(PlanSummary, ABroadcastOver64ServersComesNearTheBoundOfItsKind) {
+  const auto machine = *make_preset("hgx-a100", {{"nodes", "64"}});
+  const Evaluator evaluator(machine, *load_profile(P2PLAB_SOURCE_DIR "/profiles/a100.yaml"), {.folded = true});
+  const auto collective = make_collective(CollectiveKind::broadcast, machine.ranks());
+  PlanContext context;
+  context.payload = payload_of(64_MiB, DataType::float32, ReduceOp::sum);
+  const auto plan = *test::plan_on(machine, "hierarchical", collective, {{"across", "tree"}}, context);
+  const auto found = evaluator.evaluate_as(*evaluator.prove(plan, false), context.payload, plan.tuning);
+  ASSERT_TRUE(found) << describe(found.error());
+  const auto summary = summarize(evaluator, *found, Seconds{0}, limit_of(machine, collective));
+  ASSERT_EQ(summary.kind, ProgramKind::pushed);
+  EXPECT_LT(summary.predicted, 1.04 * floor_of(summary.floors, ProgramKind::pushed)->time);
+  for (const auto kind : {ProgramKind::pushed, ProgramKind::slices, ProgramKind::packets})
+    EXPECT_GT(floor_of(summary.floors, kind)->time, 1.13 * floor_of(summary.floors, ProgramKind::copies)->time);
+}
+
 }  // namespace
 }  // namespace p2plab::plan_summary_test
