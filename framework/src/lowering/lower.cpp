@@ -18,7 +18,9 @@ namespace {
 
 // Has each rank its representative's lanes, each with images of the same steps?
 bool same_lanes(const Program& program, const RankImages& images) {
-  const auto of_rank = [&](Rank rank) { return std::ranges::equal_range(program.lanes, rank, {}, &Lane::rank); };
+  const auto of_rank = [&](Rank rank) {
+    return std::span(std::ranges::lower_bound(program.lanes, rank, {}, &Lane::rank), std::ranges::upper_bound(program.lanes, rank, {}, &Lane::rank));
+  };
   const auto base_step = [&](const Instruction& instruction) { return instruction.step.value / images.images(); };
   const auto same = [&](const Lane& a, const Lane& b) {
     const auto of_lane = [&](const Lane& lane) { return std::span(program.instructions).subspan(lane.first, lane.count); };
