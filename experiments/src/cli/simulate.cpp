@@ -262,9 +262,8 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   const auto pieces = slices_of(program) + static_cast<std::int64_t>(program.lanes.size()) * program.tuning.blocks_per_lane;
   if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
   const bool record = events && !program.folded && (arguments.pictures() || slices_of(program) <= most_explained_slices);
-  auto result = evaluator.simulate(
-      program,
-      {.engine = *engine, .record = record, .in_a_row = true, .resources = subject->proved ? subject->proved->resources_of(program) : nullptr});
+  const auto resources = subject->proved ? subject->proved->resources_of(program) : nullptr;
+  auto result = evaluator.simulate(program, {.engine = *engine, .record = record, .in_a_row = true, .resources = resources});
   if (!result) return std::move(result).error();
   Simulation s{subject->planner, program, *result, *engine, profile->name};
   if (record) {
