@@ -55,6 +55,7 @@ constexpr std::int64_t least_copy = 64LL << 10;  // bytes of a chunk
 constexpr std::size_t blocks_to_fill_links = 8;  // that pass a shard on inside
 constexpr std::int64_t on_their_way = 8;         // slices of a step at the same time
 constexpr double as_good = 0.01;                 // fewer trees are sooner planned
+constexpr double nearly_as_late = 0.1;           // what they may take longer, of what comes after the last byte
 
 // Steps are one to a place and one inside its island, of each chunk.
 std::size_t steps_of(const TreeTask& task, std::size_t chunks) { return 2 * chunks * task.shards * (task.places + 1); }
@@ -79,7 +80,7 @@ Seconds time_of(const TreeCut& cut, const TreeTask& task) {
   const SpreadTrees spread(task.places, cut.trees);
   const auto shard = static_cast<double>(task.size.count()) / static_cast<double>(task.shards);
   const auto all = Bytes{static_cast<std::int64_t>(shard * std::max(1.0, spread.load()))} / task.rate;
-  const auto to_all_children = Bytes{cut.slice.count() * static_cast<std::int64_t>(cut.trees)} / task.rate;
+  const auto to_all_children = Bytes{cut.slice.count() * static_cast<std::int64_t>(cut.trees * cut.copies)} / task.rate;
   return all + (task.hop + to_all_children) * spread.height();
 }
 
@@ -94,7 +95,9 @@ TreeCut best_tree_cut(const TreeTask& task) {
     cuts.emplace_back(cut, time_of(cut, task));
     least = std::min(least, cuts.back().second);
   }
-  return std::ranges::find_if(cuts, [&](const auto& each) { return each.second <= least * (1 + as_good); })->first;
+  const auto bytes = Bytes{task.size.count() / static_cast<std::int64_t>(task.shards)} / task.rate;
+  const auto limit = std::min(least * (1 + as_good), bytes + (least - bytes) * (1 + nearly_as_late));
+  return std::ranges::find_if(cuts, [&](const auto& each) { return each.second <= limit; })->first;
 }
 
 }  // namespace p2plab
