@@ -48,7 +48,7 @@ inline std::int64_t most_slices_of(const Program& program) {
 /// The same of a program that is not large, once its steps are leaps: at least as fine as large ones are cut, so that no program is cut less for
 /// being smaller.
 inline std::int64_t most_in_leaps(const Program& program) {
-  constexpr std::int64_t fine = 64;  // slices of each instruction: more of them hardly gain
+  constexpr std::int64_t fine = 32;  // slices of each instruction: more of them hardly gain
   return std::max(most_slices_of(program), std::min(most_of_large, fine * instructions_of(program)));
 }
 /// It cannot be cut finer.

@@ -29,7 +29,7 @@ TEST(Grain, NoProgramIsCutLessFineThanALongerOne) {
       EXPECT_LE(now, before) << instructions;
       before = now;
     }
-    EXPECT_EQ(finest(16'368, folded), 36);  // one NIC lost over 32 servers, read inside: two slices were 1263 us, not 935
+    EXPECT_EQ(finest(16'368, folded), 32);  // one NIC lost over 32 servers, read inside: two slices were 1263 us, not 935
   }
 }
 
