@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "p2plab/bounds/bounds.h"
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/schedule/layout.h"

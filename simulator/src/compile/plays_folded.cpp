@@ -48,8 +48,8 @@ std::set<Way> ways_of(const PacketProgram& packets) {
 }
 
 // Whoever moves data on `ways`, by the routes that are named there.
-std::shared_ptr<const FoldedResources> found(const Topology& topology, std::set<Way> ways, const RankImages& images, const Profile& profile,
-                                             const ResourceImages::LinksOf& links_of) {
+std::shared_ptr<const FoldedResources> resources_on(const Topology& topology, std::set<Way> ways, const RankImages& images, const Profile& profile,
+                                                    const ResourceImages::LinksOf& links_of) {
   Compiled out;
   ResourcePaths machine(topology, profile, out);
   ResourceImages resources(images, machine, out, links_of);
@@ -85,7 +85,7 @@ std::shared_ptr<const FoldedResources> folded_resources(const Topology& topology
   const bool as_usual = schedule.route_count() == 0;
   if (auto one = as_usual ? known_of(known, *ways, images) : nullptr) return one;
   const auto& routes = topology.routes();
-  return found(topology, *std::move(ways), images, profile, [&](Rank executor, const Peer& peer) {
+  return resources_on(topology, *std::move(ways), images, profile, [&](Rank executor, const Peer& peer) {
     const auto& operand = peer.operand;
     if (operand.route != default_route) return schedule.route(operand.route);
     return peer.reads ? routes.between(operand.rank, executor) : routes.between(executor, operand.rank);
@@ -99,7 +99,7 @@ std::shared_ptr<const FoldedResources> packet_resources(const Topology& topology
   const bool as_usual = packets.route_links.empty();
   if (auto one = as_usual ? known_of(known, ways, *packets.images) : nullptr) return one;
   const auto& routes = topology.routes();
-  return found(topology, std::move(ways), *packets.images, profile, [&](Rank executor, const Peer& peer) {
+  return resources_on(topology, std::move(ways), *packets.images, profile, [&](Rank executor, const Peer& peer) {
     return peer.operand.route == default_route ? routes.between(executor, peer.operand.rank) : packets.route(peer.operand.route);
   });
 }
