@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <utility>
 
 #include "program/packet_slots.h"
 
@@ -50,9 +49,8 @@ class Group {
 void mark_joins(PacketProgram& program) {
   for (auto& items : program.ranks) {
     Group group;
-    std::int32_t column = 0;
     for (auto& item : items) {
-      item.joins = item.column == std::exchange(column, item.column) && group.takes(item);
+      item.joins = group.takes(item);
       item.joins ? group.add(item) : group.begin_with(item);
     }
   }

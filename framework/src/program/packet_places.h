@@ -41,7 +41,6 @@ class PlaceNumbers {
       if (keys_[buckets_[at]] == key) return buckets_[at];
     }
   }
-  std::size_t size() const { return keys_.size(); }
   const Key& key(std::size_t number) const& { return keys_[number]; }
   const Key& key(std::size_t number) && = delete;
 

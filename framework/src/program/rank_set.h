@@ -7,7 +7,6 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/program/packet_program.h"
 #include "p2plab/schedule/rank_images.h"
 
 namespace p2plab {
@@ -45,36 +44,6 @@ class CarriedSets {
  private:
   std::size_t width_;
   std::vector<std::uint64_t> words_;
-};
-
-/// A set for each column of each rank that has items: itself to begin with. What one column is told another does not know before the call ends.
-class ColumnSets {
- public:
-  explicit ColumnSets(const PacketProgram& program) : columns_(static_cast<std::size_t>(program.columns)) {
-    const auto n = program.ranks.size();
-    for (std::size_t r = 0; r < n; ++r) {
-      first_.push_back(sets_.size());
-      RankSet self(n);
-      self.add(Rank{static_cast<std::int64_t>(r)});
-      sets_.insert(sets_.end(), program.ranks[r].empty() ? 1 : columns_, self);
-    }
-  }
-  RankSet& of(Rank rank, std::int32_t column) { return sets_[first_[rank.index()] + static_cast<std::size_t>(column)]; }
-  /// What each rank knows in the end.
-  std::vector<RankSet> of_ranks() && {
-    std::vector<RankSet> all;
-    for (std::size_t r = 0; r < first_.size(); ++r) {
-      const auto end = r + 1 < first_.size() ? first_[r + 1] : sets_.size();
-      all.push_back(sets_[first_[r]]);
-      for (auto s = first_[r] + 1; s < end; ++s) all.back().add(sets_[s].words());
-    }
-    return all;
-  }
-
- private:
-  std::size_t columns_;
-  std::vector<std::size_t> first_;  // by rank
-  std::vector<RankSet> sets_;
 };
 
 }  // namespace p2plab

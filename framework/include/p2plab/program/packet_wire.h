@@ -57,7 +57,5 @@ bool can_be_lamport(const Payload& payload);
 inline constexpr std::int64_t packet_threads_of_multiprocessor = 1024;
 inline constexpr std::int64_t packet_threads = 128 * packet_threads_of_multiprocessor;
 inline constexpr std::int64_t packet_group = 512;
-/// Columns of a long program have a group of threads at least.
-inline constexpr std::int64_t most_packet_columns = packet_threads / packet_group;
 
 }  // namespace p2plab

@@ -40,7 +40,7 @@ std::uint32_t threads_for(std::int64_t packets) {
 
 PacketRun::PacketRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set)
     : GpuRun(job, buffers, device_set),
-      packets_(in_columns(*program_.packets, 1)),
+      packets_(*program_.packets),
       wire_(packets_.wire),
       shape_(shape),
       choice_(choose(program_)),

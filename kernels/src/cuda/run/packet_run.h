@@ -63,7 +63,7 @@ class PacketRun final : public GpuRun {
 
   std::int64_t packets_a_call() const;  // of any rank
 
-  const PacketProgram packets_;  // in one column: threads take all items of their rank
+  const PacketProgram& packets_;
   PacketWire wire_;
   std::int64_t area_ = 0;  // bytes of one copy of the landing areas
   std::int64_t host_area_ = 0;
