@@ -68,6 +68,24 @@ bool leaves_others(ErrorCode code, bool found_any) {
   return code == ErrorCode::unsupported || code == ErrorCode::verification_failed || (code == ErrorCode::invalid_input && found_any);
 }
 
+// Why candidates came to nothing. A plan that does not hold, or cannot be written, is none; planners are tested one by one, so here the others go on.
+struct Refusals {
+  std::vector<std::string> all;
+  std::vector<std::string> unproved;
+
+  void add(const Candidacy& asked, const Error& error) {
+    const bool failed = error.code == ErrorCode::verification_failed;
+    if (asked.parameters.empty() || failed) all.push_back(error.message);
+    if (failed) unproved.push_back(fmt::format("{} ({})", asked.name(), error.message));
+  }
+  std::string said(int untried) const {
+    std::string text;
+    if (!unproved.empty()) text += fmt::format("; left out, for its proof failed: {}", fmt::join(unproved, ", "));
+    if (untried > 0) text += fmt::format("; {} candidates were left untried when the search ended", untried);
+    return text;
+  }
+};
+
 }  // namespace
 
 struct Selector::Candidate {
@@ -102,7 +120,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   const auto begin = std::chrono::steady_clock::now();
   Weighed weighed;
   auto& found = weighed.found;
-  std::vector<std::string> refusals, unproved;
+  Refusals refusals;
   int untried = 0;
   Turns turns(evaluator_, book_, planners_, {collective, payload, call});
   while (!turns.empty()) {
@@ -125,11 +143,8 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     } else if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
       if (*candidate) keep(found, **std::move(candidate));
-    } else if (const auto code = candidate.error().code; leaves_others(code, !found.empty())) {
-      // A plan that does not hold, or cannot be written, is none; planners are tested one by one, so here the others go on.
-      const bool failed = code == ErrorCode::verification_failed;
-      if (asked.parameters.empty() || failed) refusals.push_back(candidate.error().message);
-      if (failed) unproved.push_back(fmt::format("{} ({})", asked.name(), candidate.error().message));
+    } else if (leaves_others(candidate.error().code, !found.empty())) {
+      refusals.add(asked, candidate.error());
     } else {
       return std::move(candidate).error();
     }
@@ -137,11 +152,10 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   if (found.empty()) {
     const auto late = [&] { return (*limit && std::chrono::steady_clock::now() - begin > **limit) || call.stopped(); };
     if (auto reached = bound(evaluator_.topology(), collective, {}, late); !reached) return std::move(reached).error();
-    return nobody_plans(collective.kind, refusals);
+    return nobody_plans(collective.kind, refusals.all);
   }
   auto chosen = choose(std::move(found));
-  if (!unproved.empty()) chosen.choice += fmt::format("; left out, for its proof failed: {}", fmt::join(unproved, ", "));
-  if (untried > 0) chosen.choice += fmt::format("; {} candidates were left untried when the search ended", untried);
+  chosen.choice += refusals.said(untried);
   return evaluator_.as_asked(std::move(chosen));
 }
 
