@@ -94,7 +94,7 @@ Names answer_by_hand(const std::string& config, const Report& report) {
     return {"predicted fastest is one_shot from 1 KiB", "ring from 4 MiB to 512 MiB, " + time(KiB) + " (", " and " + time(512 * MiB) + " (",
             ", " + times(least_us(report, 512 * MiB), bound) + " at 512 MiB."};
   if (config == "dgx1_v100")
-    return {"predicted fastest is ", "tree from 64 KiB to 1 MiB", ", " + time(4 * KiB) + " (", " and " + time(64 * MiB) + " ("};
+    return {"predicted fastest is ", "tree from 64 KiB to 64 MiB", ", " + time(4 * KiB) + " (", " and " + time(64 * MiB) + " ("};
   if (config == "tp_decode") return {"predicted fastest is one_shot from 4 KiB", ", " + time(4 * KiB) + " (", " and " + time(MiB) + " ("};
   if (config == "degraded_link") {
     const auto lost = 100 * (least_us(report, 256 * MiB) / least_us(without_loss(256 * MiB), 256 * MiB) - 1);
