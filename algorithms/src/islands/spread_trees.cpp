@@ -49,13 +49,13 @@ struct Affordable {
 constexpr Affordable of_copies{1 << 16, 1 << 21};
 constexpr Affordable of_sums{1 << 14, 1 << 20};
 
-constexpr std::int64_t most_slices = 256;        // of a step
-constexpr std::int64_t least_slice = 1024;       // bytes: below, steps cost more than what they move
-constexpr std::int64_t least_copy = 64LL << 10;  // bytes of a chunk
-constexpr std::size_t blocks_to_fill_links = 8;  // that pass a shard on inside
-constexpr std::int64_t on_their_way = 8;         // slices of a step at the same time
-constexpr double as_good = 0.01;                 // fewer trees are sooner planned
-constexpr double nearly_as_late = 0.1;           // what they may take longer, of what comes after the last byte
+constexpr std::int64_t most_slices = 256;          // of a step
+constexpr std::int64_t least_spread_slice = 1024;  // bytes: below, steps cost more than what they move
+constexpr std::int64_t least_copy = 64LL << 10;    // bytes of a chunk
+constexpr std::size_t blocks_to_fill_links = 8;    // that pass a shard on inside
+constexpr std::int64_t on_their_way = 8;           // slices of a step at the same time
+constexpr double as_good = 0.01;                   // fewer trees are sooner planned
+constexpr double nearly_as_late = 0.1;             // what they may take longer, of what comes after the last byte
 
 // Steps are one to a place and one inside its island, of each chunk.
 std::size_t steps_of(const TreeTask& task, std::size_t chunks) { return 2 * chunks * task.shards * (task.places + 1); }
@@ -70,7 +70,7 @@ TreeCut cut_into(std::size_t trees, const TreeTask& task) {
   const auto slices = std::clamp<std::int64_t>((task.adds ? of_sums : of_copies).slices / steps, 1, most_slices);
   // A step that reads before it sends takes about two hops; meanwhile its slices have to fill its part of the way.
   const auto in_flight = static_cast<std::int64_t>(2 * task.hop.count() * static_cast<double>(task.rate.bytes_per_second()));
-  const auto least = std::max(least_slice, task.adds ? in_flight / chunks / on_their_way : 0);
+  const auto least = std::max(least_spread_slice, task.adds ? in_flight / chunks / on_their_way : 0);
   const auto slice = std::max(least, shard / chunks / slices);
   cut.slice = Bytes{(slice + 15) / 16 * 16};
   return cut;
