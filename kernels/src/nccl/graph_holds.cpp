@@ -41,6 +41,12 @@ Status GraphHolds::hold(int rank, void* stream) {
   return watched;
 }
 
+void GraphHolds::forget() {
+  const std::lock_guard lock(body_->mutex);
+  body_->holds.clear();
+  body_->fewer.notify_all();
+}
+
 int GraphHolds::left(int rank, std::chrono::steady_clock::time_point until) const {
   std::unique_lock lock(body_->mutex);
   body_->fewer.wait_until(lock, until, [&] { return body_->of(rank) == 0; });

@@ -14,6 +14,8 @@ class GraphHolds {
   GraphHolds();
   /// Before a rank's call is put on a stream: where the stream is being captured, the graph counts until it and all that was made of it are gone.
   Status hold(int rank, void* stream);
+  /// None is waited for any more.
+  void forget();
   /// How many hold calls of a rank: none as soon as there is none, else those that there are at a time.
   int left(int rank, std::chrono::steady_clock::time_point until) const;
 

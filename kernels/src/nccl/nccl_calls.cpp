@@ -110,8 +110,6 @@ NcclCalls::NcclCalls() : library_(std::make_unique<Library>()) {}
 
 NcclCalls::~NcclCalls() {
   if (!owned_) return;
-  const bool held = std::ranges::any_of(communicators_, [&](const auto& each) { return graphs_left(each.first, {}) > 0; });
-  if (held) abort();  // as it does not wait for them
   for (const auto& [rank, communicator] : communicators_) {
     if (!aborted_ && communicator != nullptr) library_->destroy(communicator);
   }
@@ -275,6 +273,7 @@ void NcclCalls::abort() {
   {
     std::unique_lock lock(mutex_);
     if (std::exchange(aborted_, true)) return;
+    graphs_.forget();
     ended_.wait_for(lock, timeout, [&] { return calling_ == 0; });
   }
   if (!owned_) return;  // who owns them ends what waits in them

@@ -57,7 +57,8 @@ class NcclCalls {
   Status state() const;
   /// Ends what waits, from any thread and more than once; what is called from then on is an error.
   void abort();
-  /// Graphs that hold calls of a rank, as GraphHolds::left says. Such a communicator is aborted in its end, not destroyed.
+  /// Graphs that hold calls of a rank, as GraphHolds::left says; none of what was aborted, or is the caller's. NCCL would wait for them in this one's
+  /// end.
   int graphs_left(int rank, std::chrono::steady_clock::time_point until) const { return owned_ ? graphs_.left(rank, until) : 0; }
   std::string version() const;
 

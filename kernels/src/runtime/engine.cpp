@@ -256,18 +256,13 @@ void Engine::abort(const std::string& why) {
 }
 
 Status Engine::may_leave(int rank) const {
-  {
-    const std::lock_guard lock(ending_);
-    if (aborted_) return {};
-  }
   const auto limit = wait_limit(options_.deadline);
   if (!limit) return limit.error();
   const auto until = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(*limit);
   const int left = std::max(nccl_ ? nccl_->graphs_left(rank, until) : 0, carriers_ ? carriers_->graphs_left(rank, until) : 0);
   if (left == 0) return {};
   return Error{ErrorCode::invalid_input,
-               fmt::format("{} that holds calls of rank {} is still there, and NCCL, which serves them, would wait for its end",
-                           left == 1 ? "a CUDA graph" : fmt::format("each of {} CUDA graphs", left), rank),
+               fmt::format("CUDA graphs ({}) still hold calls of rank {}, and NCCL, which serves those, would wait for their end", left, rank),
                std::nullopt,
                {"destroy the graphs and what was instantiated of them, then the communicator; or abort it"}};
 }

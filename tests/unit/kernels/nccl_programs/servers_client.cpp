@@ -160,6 +160,12 @@ void run_calls(const Library& library, p2plab_comm* comm, const Comm& world, voi
 
 // The last rank is killed or stopped amid calls. The others hear which, leave, and go on without it.
 p2plab_comm* lose_one(const Library& library, p2plab_comm* comm, Comm& world, void* stream, int signal, const p2plab_config& config) {
+  // What is aborted is left at once, though a graph holds its calls.
+  Call held({.kind = Kind::all_reduce, .count = 1024, .type = 7}, 1, world);
+  held.prepare(library, comm);
+  host_capture_begin(stream);
+  held.begin(library, comm, stream);
+  void* graph = host_capture_end(stream);
   const int last = world.ranks() - 1;
   const auto numbers = std::string{std::getenv("P2PLAB_TEST_FOLDER")} + "/process";
   if (world.rank == last) {
@@ -183,6 +189,7 @@ p2plab_comm* lose_one(const Library& library, p2plab_comm* comm, Comm& world, vo
   std::ifstream(numbers) >> stopped;
   if (world.rank == 0 && signal == SIGSTOP) kill(stopped, SIGKILL);
   library.call("p2plab_comm_destroy", comm);
+  host_graph_destroy(graph);
   world.members.pop_back();
   return join_by_exchange(library, world.rank, world.ranks(), "without_", config);
 }

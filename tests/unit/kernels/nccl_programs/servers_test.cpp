@@ -191,8 +191,7 @@ TEST(CommunicatorsOverServers, AreNotDestroyedBeforeGraphsThatHoldTheirCalls) {
       run({.server_of = {0, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_CARRIERS=2 P2PLAB_DEADLINE=0.3 P2PLAB_TEST_HELD_GRAPH=1", .seed = 60});
   expect_right(ran, 2, "p2p: one_shot: ");
   for (int r = 0; r < 2; ++r) {
-    const auto words =
-        fmt::format("rank {} leaves: {}: error: a CUDA graph that holds calls of rank {} is still there, and NCCL", r, int{P2PLAB_INVALID}, r);
+    const auto words = fmt::format("rank {} leaves: {}: error: CUDA graphs (1) still hold calls of rank {}, and NCCL", r, int{P2PLAB_INVALID}, r);
     EXPECT_NE(ran.text.find(words), std::string::npos) << ran.text;
   }
 }
