@@ -7,11 +7,11 @@ NCCL_HOSTID tells the servers apart. Each rank leaves while its graph is there, 
 the rank leaves. Then, of a second communicator, each rank aborts while its graph is there, and leaves within seconds. Exit code 1: not so; 77: cannot run
 here, with the reason."""
 import os
-import subprocess
 import sys
 import time
 
-SKIP = 77
+from on_gpus import SKIP, cannot_run, codes_of, start_on_server
+
 RANKS = 2
 COUNT = 1 << 18
 LONGEST = 8  # seconds of anything that must not wait for a graph: ranks wait 2 s
@@ -77,32 +77,14 @@ def one_rank():
 
 
 def main():
-    try:
-        import torch
-    except ModuleNotFoundError:
-        print("skipped: no PyTorch for this Python")
+    if cannot_run():
         return SKIP
-    if not torch.cuda.is_available():
-        print("skipped: PyTorch finds no GPU")
-        return SKIP
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../kernels/python"))
     if "RANK" in os.environ:
         return one_rank()
     import p2plab
 
     meeting = ",".join(p2plab.unique_id().hex() for _ in range(2))
-    started = []
-    for rank in range(RANKS):
-        environment = dict(os.environ, RANK=str(rank), P2PLAB_TEST_ID=meeting, NCCL_HOSTID=f"server{rank}", NCCL_NVLS_ENABLE="0",
-                           NCCL_SOCKET_IFNAME=os.environ.get("NCCL_SOCKET_IFNAME", "lo"))
-        started.append(subprocess.Popen([sys.executable, *sys.argv], env=environment))
-    codes, until = [], time.time() + 90
-    for process in started:
-        try:
-            codes.append(process.wait(max(0.1, until - time.time())))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            codes.append(process.wait())
+    codes = codes_of([start_on_server(rank, rank, P2PLAB_TEST_ID=meeting) for rank in range(RANKS)], time.time() + 90)
     print(f"graphs before leaving, 2 servers of 1: {'right' if not any(codes) else f'FAILED {codes}'}", flush=True)
     return 1 if any(codes) else 0
 

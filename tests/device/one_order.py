@@ -10,11 +10,11 @@ graph is replayed four times, each time with fresh data. One process a rank; wit
 import argparse
 import os
 import random
-import subprocess
 import sys
 import time
 
-SKIP = 77
+from on_gpus import SKIP, cannot_run, start
+
 TYPES = ("bfloat16", "float16", "float32")
 CALLS, REPLAYS = 200, 4
 
@@ -101,20 +101,14 @@ def main():
     parser.add_argument("--cases", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    try:
-        import torch
-    except ModuleNotFoundError:
-        print("skipped: no PyTorch for this Python")
+    if cannot_run():
         return SKIP
-    if not torch.cuda.is_available():
-        print("skipped: PyTorch finds no GPU")
-        return SKIP
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../kernels/python"))
     import p2plab
+    import torch
 
     if "RANK" not in os.environ:
         meeting = p2plab.unique_id().hex()
-        started = [subprocess.Popen([sys.executable, *sys.argv], env=dict(os.environ, RANK=str(r), P2PLAB_TEST_ID=meeting)) for r in range(args.ranks)]
+        started = [start(r, P2PLAB_TEST_ID=meeting) for r in range(args.ranks)]
         return max(abs(process.wait()) for process in started)
     rank = int(os.environ["RANK"])
     group = p2plab.Group(rank, args.ranks, bytes.fromhex(os.environ["P2PLAB_TEST_ID"]), rank % torch.cuda.device_count(), order="fixed", load_nccl=0,

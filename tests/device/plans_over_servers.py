@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 
-SKIP = 77
+from on_gpus import SKIP, cannot_run, codes_of, start_on_server
+
 FEWER = 3  # nothing wrong, but fewer calls than asked for
 SIZES = ("1 KiB", "64 KiB", "1 MiB")
 BYTES = {"KiB": 1 << 10, "MiB": 1 << 20}
@@ -141,22 +142,12 @@ def run_case(args, case):
         meeting = p2plab.unique_id().hex()
         started = []
         for rank in range(ranks):
-            environment = dict(os.environ, RANK=str(rank), P2PLAB_TEST_ID=meeting, NCCL_HOSTID=f"server{rank * 2 // ranks}", NCCL_NVLS_ENABLE="0",
-                               P2PLAB_DEADLINE="20", NCCL_SOCKET_IFNAME=os.environ.get("NCCL_SOCKET_IFNAME", "lo"))
             more = ["--planner", planner, "--table", table, "--servers-of", servers_of]
-            started.append(subprocess.Popen([sys.executable, *sys.argv, *more], env=environment))
-        codes = [wait_for(process, begun + args.seconds + 60) for process in started]
+            started.append(start_on_server(rank * 2 // ranks, rank, more, P2PLAB_TEST_ID=meeting, P2PLAB_DEADLINE="20"))
+        codes = codes_of(started, begun + args.seconds + 60)
     found = "right" if not any(codes) else "right, but not all calls in time" if set(codes) <= {0, FEWER} else f"FAILED {codes}"
     print(f"{planner}, 2 servers of {servers_of}: {found}, {time.time() - begun:.1f} s", flush=True)
     return any(codes)
-
-
-def wait_for(process, until):
-    try:
-        return process.wait(max(0.1, until - time.time()))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
 
 
 def main():
@@ -169,15 +160,8 @@ def main():
     parser.add_argument("--table", help=argparse.SUPPRESS)
     parser.add_argument("--servers-of", type=int, default=1, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    try:
-        import torch
-    except ModuleNotFoundError:
-        print("skipped: no PyTorch for this Python")
+    if cannot_run():
         return SKIP
-    if not torch.cuda.is_available():
-        print("skipped: PyTorch finds no GPU")
-        return SKIP
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../kernels/python"))
     if "RANK" in os.environ:
         return one_rank(args)
     failed = [case for case in args.cases.split(",") if run_case(args, case)]

@@ -10,12 +10,12 @@ import ast
 import ctypes
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 
-SKIP = 77
+from on_gpus import SKIP, cannot_run, start
+
 
 
 def right(torch, x, want, what):
@@ -159,13 +159,7 @@ def main():
     args = parser.parse_args()
     if "RANK" in os.environ:
         return {"torch": work, "cupy": work_of_cupy}[args.consumer](int(os.environ["RANK"]), args.ranks)
-    try:
-        import torch
-    except ModuleNotFoundError:
-        print("skipped: no PyTorch for this Python")
-        return SKIP
-    if not torch.cuda.is_available():
-        print("skipped: PyTorch finds no GPU")
+    if cannot_run():
         return SKIP
     shim = os.path.join(args.shim, "libp2plab-nccl.so")
     settings = {"P2PLAB_TEST_SHIM": shim, "P2PLAB_TEST_STEPS": str(args.steps), "P2PLAB_WAIT": "60",
@@ -177,7 +171,7 @@ def main():
     settings["LD_AUDIT" if args.audit else "LD_PRELOAD"] = os.path.join(args.shim, "libp2plab-audit.so") if args.audit else shim
     if args.nccl:
         settings["P2PLAB_NCCL"] = os.path.abspath(args.nccl)
-    started = [subprocess.Popen([sys.executable, *sys.argv], env=dict(os.environ, RANK=str(r), **settings)) for r in range(args.ranks)]
+    started = [start(r, **settings) for r in range(args.ranks)]
     return max(process.wait() for process in started)
 
 
