@@ -37,8 +37,8 @@ struct MscclAlgorithm {
 };
 
 /// The steps of a program, within the reader's limits: thread blocks are shared as far as that needs. Errors: unsupported, with the reason: those of
-/// `msccl_moves`, and whatever exceeds a limit however blocks are shared, with the number,
-/// behind the format's name.
+/// `msccl_moves`, and whatever exceeds a limit however blocks are shared, with the number; the
+/// format's name stands before it.
 Result<MscclAlgorithm> msccl_steps(const Schedule& schedule, const Program& program, const MscclLimits& limits);
 
 }  // namespace p2plab
