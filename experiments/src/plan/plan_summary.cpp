@@ -208,7 +208,7 @@ std::string to_text(const PlanSummary& plan) {
   text += rests_on_text(plan.rests_on, "us");
   text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
                       or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
-  if (plan.at_link_rates) {
+  if (plan.at_link_rates && !(plan.bound && *plan.at_link_rates < *plan.bound)) {  // else the bound says more
     const double more = plan.bound ? (*plan.at_link_rates / *plan.bound - 1) * 100 : 0;
     text += fmt::format("  by link rates    no plan by {} takes less than {:.2f} us{}: they get {:.0f} % of a link's bandwidth, says the profile\n",
                         plan.tuning.protocol == Protocol::copy ? "copy engines" : "thread blocks", microseconds(*plan.at_link_rates),

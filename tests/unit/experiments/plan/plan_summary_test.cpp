@@ -67,6 +67,13 @@ TEST(PlanSummary, SaysWhatLinkRatesAloneKeepFromTheBound) {
     EXPECT_NE(to_text(summary).find("counting latency no plan takes less than"), std::string::npos) << to_text(summary);
     EXPECT_NE(to_json(summary).find("latency_bounds"), std::string::npos);
   }
+  // What links alone take of 1 KiB is less than their latencies, which the bound has.
+  const auto small = evaluator.evaluate_as(proved, payload_of(1_KiB, DataType::float32, ReduceOp::sum), {.slice = Bytes{1 << 20}});
+  ASSERT_TRUE(small) << describe(small.error());
+  const auto summary = summarize(evaluator, *small, Seconds{0}, limit);
+  ASSERT_TRUE(summary.bound && summary.at_link_rates);
+  EXPECT_LT(*summary.at_link_rates, *summary.bound);
+  EXPECT_EQ(to_text(summary).find("by link rates"), std::string::npos) << to_text(summary);
 }
 
 // Latencies and bytes together: 64 MiB within 2 %, 1 MiB within 21 % of what no plan goes below, and 12 % of what no plan of its kind does.
