@@ -26,11 +26,19 @@ std::vector<Hop> way(const Hierarchy& hierarchy, Rank from, Rank to) {
   int level = 0;
   for (; level < hierarchy.levels() && from != to; ++level) {
     const auto island = hierarchy.island_of(level, from);
-    if (hierarchy.island_of(level, to) != island) {
-      go(level, hierarchy.stands_for(level, hierarchy.islands(level)[island][hierarchy.in_charge(level, island, digits)], digits));
+    if (hierarchy.island_of(level, to) == island) {
+      go(level, to);
       continue;
     }
-    go(level, level == 1 && hierarchy.minds_ways_out() ? hierarchy.stands_for(1, hierarchy.island_of(0, to), {digits[0], sender[1]}) : to);
+    const auto out = hierarchy.stands_for(level, hierarchy.islands(level)[island][hierarchy.in_charge(level, island, digits)], digits);
+    if (level > 0 || !hierarchy.minds_ways_out()) {
+      go(level, out);
+      continue;
+    }
+    const auto ends = hierarchy.crossing(out, hierarchy.stands_for(1, hierarchy.island_of(0, to), {digits[0], sender[1]}));
+    go(0, ends.first);
+    go(1, ends.second);
+    level = 1;
   }
   if (from != to) go(level, to);
   return hops;

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <set>
 
+#include "p2plab/machine/routes.h"
+
 namespace p2plab {
 
 Hierarchy::Hierarchy(const Collective& collective, const std::vector<IslandLevel>& levels) : members_(collective.members) {
@@ -37,7 +39,30 @@ void Hierarchy::mind_ways_out(const Topology& topology) {
     islands.emplace_back();
     for (const auto member : parts_[0][part]) islands.back().push_back(members_[member]);
   }
-  if (auto ways = find_ways_out(topology, islands); ways.uneven()) ways_ = std::move(ways);
+  auto ways = find_ways_out(topology, islands);
+  if (!ways.uneven()) return;
+  ways_ = std::move(ways);
+  outermost_ = std::move(islands);
+  topology_ = topology;
+}
+
+// Of an island whose ways are shared out nothing takes another way than it was given, if the other one has a member there.
+std::pair<Rank, Rank> Hierarchy::crossing(Rank from, Rank to) const {
+  const std::pair direct{from, to};
+  if (!ways_ || topology_->routes().connected(from, to)) return direct;
+  const auto& there = outermost_[island_of(0, from)];
+  const auto& here = outermost_[island_of(0, to)];
+  const auto out = passes_through(*topology_, there, from, to);
+  const auto in = passes_through(*topology_, here, to, from);
+  const bool shared = !ways_->in_charge[island_of(0, from)].empty();
+  if (in && (shared || !out)) return {from, *in};
+  if (out) return {*out, to};
+  for (const auto a : there) {
+    for (const auto b : here) {
+      if (topology_->routes().connected(a, b)) return {a, b};
+    }
+  }
+  return direct;
 }
 
 std::vector<std::size_t> Hierarchy::reducers() const {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "common/alike.h"
 #include "islands/ways_out.h"
 #include "p2plab/machine/islands.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 
 namespace p2plab {
@@ -39,6 +41,10 @@ class Hierarchy {
   /// The member that stands for a part of `level`, for the chunk with these digits (one per level: which part of an island is in charge).
   Rank stands_for(int level, std::size_t part, const std::vector<std::size_t>& digits) const;
 
+  /// Where what `from` sends to `to`, of another outermost part, leaves its own one and enters the other: these two, where a way leads between them
+  /// or none is found.
+  std::pair<Rank, Rank> crossing(Rank from, Rank to) const;
+
   /// The digits that put `rank` in charge of everything it is part of.
   const std::vector<std::size_t>& digits_of(Rank rank) const& { return digits_[place_of(rank)]; }
   const std::vector<std::size_t>& digits_of(Rank rank) && = delete;
@@ -58,6 +64,8 @@ class Hierarchy {
   std::vector<std::vector<std::size_t>> digits_;   // by position
   std::vector<std::vector<std::size_t>> islands_;  // by position, by level
   std::optional<WaysOut> ways_;                    // if they differ
+  std::vector<std::vector<Rank>> outermost_;       // then, by island: the members
+  std::optional<Topology> topology_;               // then
 };
 
 /// A place for each member of an even hierarchy, in the order of their digits, those of the innermost level running fastest.

@@ -78,6 +78,18 @@ int IslandMoves::rounds(int level) const {
   return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1;
 }
 
+// Where no way leads the others of both islands pass it on, in the same round one after another.
+void IslandMoves::add(const Move& move) {
+  constexpr int hops = 3;
+  const auto [out, in] = hierarchy_.crossing(move.from, move.to);
+  auto at = move.from;
+  int hop = hops * move.round;
+  for (const auto next : {out, in, move.to}) {
+    if (next != at) moves_.push_back({hop++, move.chunk, at, next});
+    at = next;
+  }
+}
+
 void IslandMoves::along(ChunkId chunk, int level, std::size_t number, const std::vector<std::size_t>& digits, Phase phase) {
   const auto& island = hierarchy_.islands(level)[number];
   const auto n = island.size();
@@ -87,13 +99,13 @@ void IslandMoves::along(ChunkId chunk, int level, std::size_t number, const std:
     if (tree(level)) {
       const auto above = at(chosen + static_cast<std::size_t>(trees_[tree_].above[k]));
       const auto depth = trees_[tree_].depths[k];
-      moves_.push_back(phase.inwards ? Move{phase.round + rounds(level) - depth, chunk, at(chosen + k), above}
-                                     : Move{phase.round + depth - 1, chunk, above, at(chosen + k)});
+      add(phase.inwards ? Move{phase.round + rounds(level) - depth, chunk, at(chosen + k), above}
+                        : Move{phase.round + depth - 1, chunk, above, at(chosen + k)});
     } else if (!ring(level)) {
-      moves_.push_back(phase.inwards ? Move{phase.round, chunk, at(chosen + k), at(chosen)} : Move{phase.round, chunk, at(chosen), at(chosen + k)});
+      add(phase.inwards ? Move{phase.round, chunk, at(chosen + k), at(chosen)} : Move{phase.round, chunk, at(chosen), at(chosen + k)});
     } else {
       const auto from = phase.inwards ? chosen + k : chosen + k - 1;
-      moves_.push_back({phase.round + static_cast<int>(k) - 1, chunk, at(from), at(from + 1)});
+      add({phase.round + static_cast<int>(k) - 1, chunk, at(from), at(from + 1)});
     }
   }
 }

@@ -35,8 +35,8 @@ class IslandMoves {
   void reduce(ChunkId chunk, const std::vector<std::size_t>& digits);
   /// Results flow from whoever is in charge, from the outside in.
   void hand_out(ChunkId chunk, const std::vector<std::size_t>& digits);
-  void first(ChunkId chunk, Rank from, Rank to) { moves_.push_back({0, chunk, from, to}); }
-  void last(ChunkId chunk, Rank from, Rank to) { moves_.push_back({1 + 2 * rounds_one_way(), chunk, from, to}); }
+  void first(ChunkId chunk, Rank from, Rank to) { add({0, chunk, from, to}); }
+  void last(ChunkId chunk, Rank from, Rank to) { add({1 + 2 * rounds_one_way(), chunk, from, to}); }
   std::vector<Move> all() && { return std::move(moves_); }
 
  private:
@@ -49,6 +49,7 @@ class IslandMoves {
   bool tree(int level) const { return level == hierarchy_.levels() - 1 && variant_.across == Across::tree; }
   int rounds_one_way() const;
   int rounds(int level) const;
+  void add(const Move& move);
   void along(ChunkId chunk, int level, std::size_t number, const std::vector<std::size_t>& digits, Phase phase);
 
   const Hierarchy& hierarchy_;

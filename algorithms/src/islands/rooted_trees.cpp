@@ -32,7 +32,8 @@ class RootedTrees {
 
   TreeTask task(const Topology& topology, Bytes size, bool adds) const {
     constexpr Seconds flag_and_step{1.5e-6};
-    const auto path = topology.routes().between(holder(home_, 0, 0), holder(others_.front(), 0, 0));
+    const auto [out, in] = hierarchy_.crossing(holder(home_, 0, 0), holder(others_.front(), 0, 0));
+    const auto path = topology.routes().between(out, in);
     TreeTask task{others_.size(), hierarchy_.width(0), flag_and_step, topology.routes().bottleneck(path), size, adds};
     for (const auto link : path) task.hop += topology.link(link).latency;
     return task;
@@ -79,6 +80,14 @@ class RootedTrees {
     if (!to.empty()) passings_.push_back({round, chunk, from, {from}, std::move(to)});
   }
 
+  // Through others of both islands, where no way leads.
+  void send(int round, ChunkId chunk, Rank from, Rank to) {
+    const auto [out, in] = hierarchy_.crossing(from, to);
+    if (out != from) pass(round, chunk, from, {out});
+    pass(round, chunk, out, {in});
+    if (in != to) pass(round, chunk, in, {to});
+  }
+
   // Each receiver of another island has a step of its own, so that none waits for what is on its way to another.
   void hand_out(ChunkId chunk, std::size_t shard, const SpreadTrees& spread, std::size_t tree) {
     const auto passes = helper(shard, tree);
@@ -88,19 +97,20 @@ class RootedTrees {
     for (std::size_t i = 0; i < order.size(); ++i) {
       const auto from = i == 0 ? holder(home_, shard, tree) : holder(others_[order[spread.above(tree, i)]], shard, tree);
       const auto to = holder(others_[order[i]], shard, tree);
-      pass(1 + static_cast<int>(i), chunk, from, {to});
+      send(1 + static_cast<int>(i), chunk, from, to);
       pass(1 + rounds, chunk, to, beside(others_[order[i]], to));
     }
     pass(1 + rounds, chunk, passes, beside(home_, passes));
   }
 
-  // A step reads what the others of the island hold, and adds what came from other islands.
+  // A step reads what the others of the island hold, and adds what came from other islands, wherever in this island.
   void collect(ChunkId chunk, std::size_t shard, const SpreadTrees& spread, std::size_t tree) {
     const auto& order = spread.order(tree);
     for (std::size_t i = order.size(); i-- > 0;) {
       const auto from = holder(others_[order[i]], shard, tree);
       const auto to = i == 0 ? holder(home_, shard, tree) : holder(others_[order[spread.above(tree, i)]], shard, tree);
-      passings_.push_back({static_cast<int>(order.size() - i), chunk, from, members(others_[order[i]]), {to}});
+      const auto [out, in] = hierarchy_.crossing(from, to);
+      passings_.push_back({static_cast<int>(order.size() - i), chunk, out, members(others_[order[i]]), {in}});
     }
     const auto last = static_cast<int>(order.size()) + 1;
     const auto passes = helper(shard, tree);

@@ -47,14 +47,27 @@ void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const In
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);
     // The reducer's own island first, before it holds what others send.
-    for (std::size_t k = 0; k < islands.count(); ++k)
-      flow.transfer(islands.in_charge(k), islands.members(k), std::array{islands.in_charge(0)}, shard.chunk);
+    for (std::size_t k = 0; k < islands.count(); ++k) {
+      const auto [out, in] = hierarchy.crossing(islands.in_charge(k), islands.in_charge(0));
+      flow.transfer(out, islands.members(k), std::array{in}, shard.chunk);
+      if (in != islands.in_charge(0)) flow.push(in, islands.in_charge(0), shard.chunk);
+    }
   }
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);
     std::vector<std::vector<Rank>> others(std::max<std::size_t>(1, (islands.count() - 1 + most_at_once - 1) / most_at_once));
-    for (std::size_t k = 1; k < islands.count(); ++k) others[(k - 1) * others.size() / (islands.count() - 1)].push_back(islands.in_charge(k));
+    std::vector<std::array<Rank, 3>> detours;
+    for (std::size_t k = 1; k < islands.count(); ++k) {
+      const auto to = islands.in_charge(k);
+      const auto [out, in] = hierarchy.crossing(islands.in_charge(0), to);
+      others[(k - 1) * others.size() / (islands.count() - 1)].push_back(out == islands.in_charge(0) ? in : out);
+      if (others[(k - 1) * others.size() / (islands.count() - 1)].back() != to) detours.push_back({out, in, to});
+    }
     flow.push_apart(islands.in_charge(0), others, shard.chunk);
+    for (const auto& [out, in, to] : detours) {
+      if (out != islands.in_charge(0)) flow.push(out, in, shard.chunk);
+      if (in != to) flow.push(in, to, shard.chunk);
+    }
   }
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);

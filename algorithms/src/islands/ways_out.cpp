@@ -18,27 +18,38 @@ constexpr std::size_t neighbours = 3;      // that an island is tried with: some
 constexpr double rounding_of_times = 1e-9;
 constexpr double endless = std::numeric_limits<double>::infinity();
 
+bool joined(const Routes& routes, Rank a, Rank b) { return routes.connected(a, b) && routes.connected(b, a); }
+
+// Where a shard goes from one island to another, and back.
+struct ShardPath {
+  Rank from;
+  Rank through;
+  Rank to;
+};
+
 // Shards on links, there and back.
 class Loads {
  public:
   explicit Loads(const Topology& topology) : topology_(topology), shards_(topology.links().size()) {}
 
-  bool leads(Rank a, Rank b) const { return topology_.routes().connected(a, b) && topology_.routes().connected(b, a); }
-  void add(Rank a, Rank b, int shards) {
-    each(a, b, [&](LinkId link) { shards_[link.index()] += shards; });
+  void add(const ShardPath& way, int shards) {
+    each(way, [&](LinkId link) { shards_[link.index()] += shards; });
   }
-  // What the slowest link between two ranks takes with so many shards more.
-  double time(Rank a, Rank b, int more) const {
+  // What the slowest link of a way takes with so many shards more.
+  double time(const ShardPath& way, int more) const {
     double most = 0;
-    each(a, b, [&](LinkId link) { most = std::max(most, seconds(link, more)); });
+    each(way, [&](LinkId link) { most = std::max(most, seconds(link, more)); });
     return most;
   }
 
  private:
   template <class Visit>
-  void each(Rank a, Rank b, const Visit& visit) const {
-    for (const auto link : topology_.routes().between(a, b)) visit(link);
-    for (const auto link : topology_.routes().between(b, a)) visit(link);
+  void each(const ShardPath& way, const Visit& visit) const {
+    const auto& routes = topology_.routes();
+    for (const auto& [a, b] : {std::pair{way.from, way.through}, std::pair{way.through, way.to}}) {
+      for (const auto link : routes.between(a, b)) visit(link);
+      for (const auto link : routes.between(b, a)) visit(link);
+    }
   }
   double seconds(LinkId link, int more) const {
     return (shards_[link.index()] + more) / static_cast<double>(topology_.link(link).bandwidth.bytes_per_second());
@@ -52,11 +63,11 @@ class Loads {
 double time_between(const Topology& topology, std::span<const Rank> island, std::span<const Rank> other) {
   Loads loads(topology);
   for (std::size_t d = 0; d < island.size(); ++d) {
-    if (!loads.leads(island[d], other[d])) return endless;
-    loads.add(island[d], other[d], 1);
+    if (!joined(topology.routes(), island[d], other[d])) return endless;
+    loads.add({island[d], other[d], other[d]}, 1);
   }
   double most = 0;
-  for (std::size_t d = 0; d < island.size(); ++d) most = std::max(most, loads.time(island[d], other[d], 0));
+  for (std::size_t d = 0; d < island.size(); ++d) most = std::max(most, loads.time({island[d], other[d], other[d]}, 0));
   return most;
 }
 
@@ -64,19 +75,23 @@ double time_between(const Topology& topology, std::span<const Rank> island, std:
 class Sharing {
  public:
   Sharing(const Topology& topology, std::span<const Rank> island, std::span<const Rank> whole, std::size_t turns)
-      : loads_(topology), island_(island), whole_(whole), turns_(turns), in_charge_(whole.size() * turns) {}
+      : loads_(topology), island_(island), whole_(whole), turns_(turns), ways_(island.size() * whole.size()), in_charge_(whole.size() * turns) {
+    for (std::size_t place = 0; place < island.size(); ++place) {
+      for (std::size_t d = 0; d < whole.size(); ++d) {
+        const auto through = passes_through(topology, whole, whole[d], island[place]);
+        if (through) ways_[place * whole.size() + d] = ShardPath{island[place], *through, whole[d]};
+      }
+    }
+  }
 
   bool share() {
-    std::vector<std::size_t> others;  // shards that have nobody at their place
+    const auto first = direct_places();
     for (std::size_t d = 0; d < whole_.size(); ++d) {
-      if (d >= island_.size() || !loads_.leads(island_[d], whole_[d])) {
-        others.push_back(d);
-        continue;
-      }
-      for (std::size_t turn = 0; turn < turns_; ++turn) put(d, turn, d);
+      for (std::size_t turn = 0; first[d] && turn < turns_; ++turn) put(d, turn, *first[d]);
     }
     for (std::size_t turn = 0; turn < turns_; ++turn) {
-      for (const auto d : others) {
+      for (std::size_t d = 0; d < whole_.size(); ++d) {
+        if (first[d]) continue;
         const auto to = quickest(d);
         if (!to) return false;
         put(d, turn, *to);
@@ -97,11 +112,29 @@ class Sharing {
   std::vector<std::uint16_t> in_charge() && { return std::move(in_charge_); }
 
  private:
+  const std::optional<ShardPath>& way(std::size_t place, std::size_t d) const { return ways_[place * whole_.size() + d]; }
+  bool direct(std::size_t place, std::size_t d) const { return way(place, d) && way(place, d)->through == whole_[d]; }
+
+  // By shard: who carries it without a detour, the member at its place or one whose own place it is not; none where nobody does.
+  std::vector<std::optional<std::size_t>> direct_places() const {
+    std::vector<std::optional<std::size_t>> places(whole_.size());
+    std::vector<bool> taken(island_.size());
+    for (std::size_t d = 0; d < std::min(whole_.size(), island_.size()); ++d) {
+      if (direct(d, d)) places[d] = d, taken[d] = true;
+    }
+    for (std::size_t d = 0; d < whole_.size(); ++d) {
+      for (std::size_t place = 0; place < island_.size() && !places[d]; ++place) {
+        if (!taken[place] && direct(place, d)) places[d] = place, taken[place] = true;
+      }
+    }
+    return places;
+  }
+
   void put(std::size_t d, std::size_t turn, std::size_t place) {
     in_charge_[d * turns_ + turn] = static_cast<std::uint16_t>(place);
-    loads_.add(island_[place], whole_[d], 1);
+    loads_.add(*way(place, d), 1);
   }
-  double time_of(std::size_t k) const { return loads_.time(island_[in_charge_[k]], whole_[k / turns_], 0); }
+  double time_of(std::size_t k) const { return loads_.time(*way(in_charge_[k], k / turns_), 0); }
 
   // Who would carry one shard more in the least time: the one at its place among equals.
   std::optional<std::size_t> quickest(std::size_t d) const {
@@ -109,8 +142,8 @@ class Sharing {
     double least = endless;
     for (std::size_t k = 0; k < island_.size(); ++k) {
       const auto place = (d + k) % island_.size();
-      if (!loads_.leads(island_[place], whole_[d])) continue;
-      const auto time = loads_.time(island_[place], whole_[d], 1);
+      if (!way(place, d)) continue;
+      const auto time = loads_.time(*way(place, d), 1);
       if (time >= least * (1 - rounding_of_times)) continue;
       best = place;
       least = time;
@@ -128,9 +161,9 @@ class Sharing {
         const auto slowest = time_of(at);
         if (slowest < longest) continue;
         const auto from = in_charge_[at];
-        loads_.add(island_[from], whole_[d], -1);
+        loads_.add(*way(from, d), -1);
         const auto to = quickest(d);
-        const bool gains = to && loads_.time(island_[*to], whole_[d], 1) < slowest * (1 - rounding_of_times);
+        const bool gains = to && loads_.time(*way(*to, d), 1) < slowest * (1 - rounding_of_times);
         put(d, at % turns_, gains ? *to : from);
         if (gains) return true;
       }
@@ -149,6 +182,7 @@ class Sharing {
   std::span<const Rank> island_;
   std::span<const Rank> whole_;
   std::size_t turns_;
+  std::vector<std::optional<ShardPath>> ways_;  // by member and shard
   std::vector<std::uint16_t> in_charge_;
 };
 
@@ -175,6 +209,16 @@ std::vector<std::size_t> reducers_of(std::span<const double> times) {
 
 bool WaysOut::all_alike() const {
   return std::ranges::all_of(in_charge, [](const auto& places) { return places.empty(); });
+}
+
+std::optional<Rank> passes_through(const Topology& topology, std::span<const Rank> island, Rank inside, Rank outside) {
+  const auto& routes = topology.routes();
+  const auto first = static_cast<std::size_t>(std::ranges::find(island, inside) - island.begin());
+  for (std::size_t k = 0; k < island.size(); ++k) {
+    const auto rank = island[(first + k) % island.size()];
+    if (joined(routes, outside, rank) && (rank == inside || joined(routes, rank, inside))) return rank;
+  }
+  return std::nullopt;
 }
 
 WaysOut find_ways_out(const Topology& topology, std::span<const std::vector<Rank>> islands) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Islands whose ways out are not like the others': one has lost a NIC, a link is degraded, a server has a GPU less, two GPUs share a NIC. Their
 // members carry each other's shards, so that none of their links takes longer than it must, and who cannot keep up with others reduces none: a
-// shard's reducer sends twice what the others do.
+// shard's reducer sends twice what the others do. Where no way leads from a member to another one's place, as on rails, a shard passes through the
+// member of the other island to which one does.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,6 +25,10 @@ struct WaysOut {
  private:
   bool all_alike() const;
 };
+
+/// The member of `island`, going on from `inside`, through which data pass between that one and `outside`, of another island, both ways; `inside`
+/// itself where it is joined with `outside`.
+std::optional<Rank> passes_through(const Topology& topology, std::span<const Rank> island, Rank inside, Rank outside);
 
 /// Of islands that hold a shard for each member of the largest one. Nothing is moved where islands are fewer than three or none is whole.
 WaysOut find_ways_out(const Topology& topology, std::span<const std::vector<Rank>> islands);

@@ -4,6 +4,7 @@
 
 #include "islands/ways_out.h"
 #include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
 #include "p2plab/schedule/analysis.h"
 #include "support/machines.h"
 #include "support/plans.h"
@@ -20,6 +21,9 @@ Topology masked(const Mask& mask) { return *apply_mask(test::servers(servers, gp
 Topology without_nic() { return masked({.links = {{.from = "gpu1", .to = "nic1"}}}); }
 Topology with_half_a_nic() { return masked({.links = {{.from = "nic1", .to = "net", .fraction = 0.5}}}); }
 Topology without_gpu() { return masked({.gpus = {"gpu1"}}); }
+
+// One switch for the NICs of each rail, so that no way leads from a GPU to those of other servers placed otherwise.
+Topology on_rails(const Mask& mask) { return *apply_mask(*make_preset("hgx-h100", {{"nodes", "5"}, {"gpus", "4"}, {"network", "rail"}}), mask); }
 
 std::vector<std::vector<Rank>> islands_of(const Topology& topology) {
   std::vector<std::vector<Rank>> islands(servers);
@@ -66,6 +70,30 @@ TEST(WaysOut, OfAServerWithAGpuLessAreTheOthers) {
   EXPECT_EQ(carried(ways, 0, gpus - 1), (std::vector{7, 7, 6}));
 }
 
+TEST(WaysOut, OnRailsAreThoseOfTheOtherRails) {
+  const auto topology = on_rails({.links = {{.from = "gpu1", .to = "nic1"}}});
+  const auto islands = islands_of(topology);
+  const auto ways = find_ways_out(topology, islands);
+  ASSERT_TRUE(ways.uneven());
+  EXPECT_EQ(carried(ways, 0, gpus), (std::vector{6, 0, 7, 7}));
+  EXPECT_EQ(ways.reducers, (std::vector<std::size_t>{1, 2, 3, 4}));
+  EXPECT_EQ(passes_through(topology, islands[2], islands[2][1], islands[0][3]), islands[2][3]);
+  EXPECT_EQ(passes_through(topology, islands[2], islands[2][3], islands[0][3]), islands[2][3]);
+  EXPECT_EQ(passes_through(topology, islands[2], islands[2][0], islands[0][1]), std::nullopt);
+}
+
+// GPU 2 and 3 stay on their rails, though they are at places 1 and 2 now; who has none is carried by all.
+TEST(WaysOut, OnRailsAreTheirOwnOfAServerWithAGpuLess) {
+  const auto topology = on_rails({.gpus = {"gpu1"}});
+  const auto ways = find_ways_out(topology, islands_of(topology));
+  ASSERT_TRUE(ways.uneven());
+  EXPECT_EQ(carried(ways, 0, gpus - 1), (std::vector{6, 7, 7}));
+  for (std::size_t turn = 0; turn < servers; ++turn) {
+    EXPECT_EQ(ways.in_charge[0][2 * servers + turn], 1);
+    EXPECT_EQ(ways.in_charge[0][3 * servers + turn], 2);
+  }
+}
+
 // Two servers: nobody knows which one is as it should be.
 TEST(WaysOut, OfTwoServersStayAsTheyAre) {
   const auto topology = without_nic();
@@ -74,25 +102,52 @@ TEST(WaysOut, OfTwoServersStayAsTheyAre) {
   EXPECT_FALSE(find_ways_out(topology, islands).uneven());
 }
 
-double most_out_of(const Topology& topology, const Schedule& schedule, std::string_view node) {
+// The most that a link between a NIC and a switch carries, of a network of one or several switches.
+double busiest(const Topology& topology, const Schedule& schedule, NodeId Link::*switch_end) {
   const auto loads = link_loads(topology, schedule);
   double most = 0;
-  for (const auto link : topology.in_links(*topology.find_node(node))) most = std::max(most, loads.per_link[link.index()]);
+  for (std::size_t l = 0; l < topology.links().size(); ++l) {
+    if (topology.node(topology.links()[l].*switch_end).kind == NodeKind::network_switch) most = std::max(most, loads.per_link[l]);
+  }
   return most;
 }
+double most_out_of_servers(const Topology& topology, const Schedule& schedule) { return busiest(topology, schedule, &Link::to); }
+double most_into_servers(const Topology& topology, const Schedule& schedule) { return busiest(topology, schedule, &Link::from); }
 
 // Four of five servers reduce: they send and get (1 + 3/4) shards of a quarter payload each; the broken one a payload over three NICs.
 TEST(UnevenServers, AllReduceLosesNoMoreThanTheBrokenServersShare) {
   const auto topology = without_nic();
   const auto plan = plan_on(topology, "hierarchical", make_collective(CollectiveKind::all_reduce, topology.ranks()), {{"inside", "read"}}, {});
   ASSERT_TRUE(plan) << describe(plan.error());
-  EXPECT_DOUBLE_EQ(most_out_of(topology, plan->schedule, "net"), 1.75 / 4);
+  EXPECT_DOUBLE_EQ(most_out_of_servers(topology, plan->schedule), 1.75 / 4);
+}
+
+// The same; and the shard of the lost rail, a sixteenth of the payload from each reducer, leaves over the rail that the broken server gets it from.
+TEST(UnevenServers, AllReduceOnRailsLosesOneShardMore) {
+  const auto topology = on_rails({.links = {{.from = "gpu1", .to = "nic1"}}});
+  const auto plan = plan_on(topology, "hierarchical", make_collective(CollectiveKind::all_reduce, topology.ranks()), {{"inside", "read"}}, {});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_DOUBLE_EQ(most_out_of_servers(topology, plan->schedule), 1.75 / 4 + 1.0 / 16);
+}
+
+// Of 16 blocks that come in over 4 NICs, or 3: one has 6 of them.
+TEST(UnevenServers, AllGatherOnRailsComesInOverTheOtherRails) {
+  const auto kind = CollectiveKind::all_gather;
+  for (const auto& [mask, blocks] : {std::pair{Mask{}, 4.0}, std::pair{Mask{.links = {{.from = "gpu1", .to = "nic1"}}}, 6.0}}) {
+    const auto topology = on_rails(mask);
+    const auto plan = plan_on(topology, "hierarchical", make_collective(kind, topology.ranks()), {{"across", "direct"}}, {});
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_DOUBLE_EQ(most_into_servers(topology, plan->schedule), blocks / 20);
+  }
 }
 
 // plan_on proves every plan.
 TEST(UnevenServers, EveryCollectiveIsPlannedAndProved) {
   using enum CollectiveKind;
-  for (const auto& topology : {without_nic(), with_half_a_nic(), without_gpu()}) {
+  const LostLink own{.from = "gpu1", .to = "nic1"};
+  const LostLink others{.from = "gpu10", .to = "nic10"};
+  for (const auto& topology : {without_nic(), with_half_a_nic(), without_gpu(), on_rails({.links = {own}}), on_rails({.links = {own, others}}),
+                               on_rails({.links = {{.from = "nic1", .to = "net1", .fraction = 0.5}}}), on_rails({.gpus = {"gpu1"}})}) {
     for (const auto kind : {all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, reduce}) {
       for (const auto* across : {"direct", "ring", "tree"}) {
         if (kind == all_to_all && std::string_view(across) != "direct") continue;
