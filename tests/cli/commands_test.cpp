@@ -140,6 +140,15 @@ TEST(BenchCommand, RunsInSeveralProcessesAndByAPlanFile) {
   }
 }
 
+// A plan's file says these; what is said beside it would not be done.
+TEST(BenchCommand, APlanFileTakesNoOtherMachineOrPlan) {
+  for (const auto* more : {"--topology hgx-h200", "hgx-h200", "--algorithm ring", "--collective all_gather", "--root 1", "--set mode=push"}) {
+    const auto ran = p2plab("bench --executor host --plan plan.json " + std::string{more});
+    EXPECT_EQ(ran.exit, 2) << more;
+    EXPECT_NE(ran.err.find("--plan"), std::string::npos) << ran.err;
+  }
+}
+
 TEST(BenchCommand, WrongUseIsToldWhatWouldBeRight) {
   EXPECT_EQ(p2plab("bench --executor host -b x").exit, 2);
   EXPECT_EQ(p2plab("bench --executor host -c 2").exit, 2);

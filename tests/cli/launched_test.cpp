@@ -72,6 +72,67 @@ TEST(Launched, ARunOfAConfigIsOneReport) {
   EXPECT_EQ(three[0].out, "");
 }
 
+std::string config_of_two_servers(const std::string& name) {
+  const auto config = scratch(name).string();
+  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h100, nodes: 2, gpus: 1}\ncollectives: [all_gather]\nalgorithms: [ring, two_shot]\n"
+                           "sizes: [1 KiB]\nexecutors: [host]\n";
+  return config;
+}
+
+TEST(Launched, ARunIsKeptInItsFolderAndRunAgainFromThere) {
+  const auto out = scratch("kept").string();
+  for (const auto& one : on_all_ranks(2, 15, "run '" + config_of_two_servers("kept.yaml") + "' --launched --out '" + out + "'"))
+    EXPECT_EQ(one.exit, 0) << one.err;
+  EXPECT_EQ(p2plab("run '" + out + "'").exit, 0);
+  const auto again = on_all_ranks(2, 16, "run '" + out + "' --launched");
+  for (const auto& one : again) EXPECT_EQ(one.exit, 0) << one.err;
+  EXPECT_NE(again[0].out.find("came out right in all 2 rows tried"), std::string::npos) << again[0].out;
+  const auto empty = p2plab("run '" + scratch(".").string() + "'");
+  EXPECT_EQ(empty.exit, 1);
+  EXPECT_NE(empty.err.find("keeps no run: it has no run/run.json"), std::string::npos) << empty.err;
+}
+
+TEST(Launched, AConfigThatRunsNothingOnRanksIsNamedByItsKind) {
+  const auto config = scratch("groups.yaml").string();
+  std::ofstream(config) << "version: 1\nkind: groups\nname: g\ntopology: {preset: hgx-h100, nodes: 2}\nlayout: {tp: 8, dp: 2}\n"
+                           "calls: [{along: tp, collective: all_reduce, size: 1 MiB}]\n";
+  for (const auto& one : on_all_ranks(2, 17, "run '" + config + "' --launched")) {
+    EXPECT_EQ(one.exit, 1);
+    EXPECT_NE(one.err.find("a config of kind groups runs nothing on ranks"), std::string::npos) << one.err;
+  }
+}
+
+// Whichever rank the launcher lets speak, its user can find the mistake.
+TEST(Launched, EveryRankSaysWhereAConfigIsWrong) {
+  const auto config = scratch("wrong.yaml").string();
+  std::ofstream(config)
+      << "version: 1\ntopology: {preset: hgx-h100, nodes: 2, gpus: 1}\ncollectives: [all_gather]\nalgorithms: [rign]\nsizes: [1 KiB]\n";
+  const auto outcomes = on_all_ranks(2, 18, "run '" + config + "' --launched");
+  EXPECT_NE(outcomes[0].err.find("wrong.yaml:4:14: error: unknown algorithm 'rign'"), std::string::npos) << outcomes[0].err;
+  EXPECT_NE(outcomes[1].err.find("wrong.yaml:4:14: unknown algorithm 'rign' (did you mean 'ring'?)"), std::string::npos) << outcomes[1].err;
+}
+
+TEST(Launched, AWrongNumberOfRanksIsSaidBeforeAnythingIsPlanned) {
+  const auto plan = scratch("plan.json").string();
+  ASSERT_EQ(p2plab("plan --topology hgx-h100:nodes=2,gpus=2 --algorithm ring --size '1 MiB' --out '" + plan + "'").exit, 0);
+  const std::vector<std::string> commands{"tune --launched --executor host --topology hgx-h100:nodes=2,gpus=2",
+                                          "calibrate --launched --executor host --topology hgx-h100:nodes=2,gpus=2",
+                                          "bench --launched --executor host --plan '" + plan + "'"};
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    for (const auto& one : on_all_ranks(3, 19 + static_cast<int>(i), commands[i])) {
+      EXPECT_EQ(one.exit, 1);
+      EXPECT_NE(one.err.find(" has 4 ranks, this job 3"), std::string::npos) << one.err;
+      EXPECT_EQ(one.err.find("rank 0: rank 0"), std::string::npos) << one.err;
+      EXPECT_EQ(one.out, "");
+    }
+  }
+  for (const auto* count : {"-g 3", "--processes 3"}) {
+    const auto here = p2plab("bench --executor host --plan '" + plan + "' -n 1 -b 1K -e 1K " + count);
+    EXPECT_EQ(here.exit, 1) << count;
+    EXPECT_NE(here.err.find(" has 4 ranks, "), std::string::npos) << here.err;
+  }
+}
+
 // A message waits for its whole segment and a segment for all messages, so stages take longer than what flows slice by slice.
 TEST(Stages, AreSimulatedAsTheyRun) {
   const auto plan = scratch("stages.json").string();
@@ -141,6 +202,13 @@ TEST(Launched, ARankThatWasStartedWithSomethingElseIsNamedByAll) {
       EXPECT_EQ(one.exit, 1);
       EXPECT_NE(one.err.find(others[i].second), std::string::npos) << one.err;
     }
+  }
+}
+
+TEST(Launched, ARunsConfigIsTheSameOnAllRanks) {
+  for (const auto& one : as_ranks(22, {"run a.yaml --launched", "run b.yaml --launched"})) {
+    EXPECT_EQ(one.exit, 1);
+    EXPECT_NE(one.err.find("rank 1 was started with the config b.yaml, rank 0 with a.yaml"), std::string::npos) << one.err;
   }
 }
 

@@ -24,6 +24,7 @@ class Leader {
   Leader(Leader&&) = delete;
   Leader& operator=(Leader&&) = delete;
 
+  int ranks() const { return session_.ranks(); }
   /// An executor that all ranks are; it must not outlive the leader. Its `available` is an error if it is one on any rank. Null for an executor that
   /// runs in one process only.
   std::unique_ptr<Executor> executor(const std::string& name);

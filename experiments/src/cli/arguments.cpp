@@ -73,6 +73,16 @@ void add_group_options(CLI::App& app, GroupArguments& arguments) {
   app.add_flag("--relays", arguments.relays, "GPUs that take no part may pass data on; the report names them");
 }
 
+CLI::Option* add_launch_options(CLI::App& app, LaunchArguments& arguments, const std::string& more) {
+  auto* launched = app.add_flag("--launched", arguments.launched, "this is one rank of a job that mpirun, srun or torchrun started" + more);
+  app.add_option("--gather-timeout", arguments.gathering, "with --launched: seconds to wait for ranks that start late")
+      ->needs(launched)
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str()
+      ->type_name("S");
+  return launched;
+}
+
 Result<Collective> collective_from(const GroupArguments& arguments, int ranks) {
   auto kind = collective_kind(arguments.collective);
   if (!kind) return std::move(kind).error();

@@ -85,6 +85,15 @@ Result<Topology> resolve_machine(const MachineArgument& machine, std::vector<std
 /// The same with warnings on stderr.
 Result<Topology> topology_from(const MachineArgument& machine);
 
+/// What is said to a process that may be one rank of a job.
+struct LaunchArguments {
+  bool launched = false;
+  double gathering = 60;  // seconds to wait for ranks that start late
+};
+
+/// The options --launched, with `more` after what it says in every command, and --gather-timeout; the former.
+CLI::Option* add_launch_options(CLI::App& app, LaunchArguments& arguments, const std::string& more);
+
 /// The options of a command's limits; what is not given is empty.
 struct LimitArguments {
   std::string time = {};

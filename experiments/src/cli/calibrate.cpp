@@ -26,7 +26,7 @@ struct CalibrateArguments {
   std::string name = "calibrated";
   std::string executor = "cuda";
   bool json = false;
-  bool launched = false;
+  LaunchArguments launch;
 };
 
 nlohmann::ordered_json json_of(const std::vector<CalibratedNumber>& all) {
@@ -93,18 +93,17 @@ Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
 Status calibrate_launched(const CalibrateArguments& arguments, Watch& watch) {
   if (arguments.topology.empty())
     return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
-  constexpr Seconds gathering{60};
-  return as_launched_rank("calibrate", gathering, [&](Session& session) -> Status {
+  const StartedWith told{{"--topology", arguments.topology.name}, {"--executor", arguments.executor}};
+  return as_launched_rank("calibrate", told, Seconds{arguments.launch.gathering}, [&](Session& session) -> Status {
     if (session.rank() != 0) return follow(session);
     Leader leader(session);
     if (auto able = try_out(arguments.out); !able) return able;
     const auto executor = leader.executor(arguments.executor);
     if (!executor) return unknown_name("executor", arguments.executor, {"cuda", "host"});
     if (auto able = executor->available(); !able) return able;
-    std::vector<std::string> warnings;
-    const auto topology = resolve_machine(arguments.topology, &warnings);
+    const auto topology = topology_from(arguments.topology);
     if (!topology) return topology.error();
-    for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+    if (auto all = check_ranks(topology->name(), topology->ranks(), leader.ranks()); !all) return all;
     const auto profile = quiet_profile_from({}, *topology);
     if (!profile) return profile.error();
     const auto calibration = calibrate_network(Evaluator(*topology, *profile), *executor);
@@ -129,9 +128,7 @@ Command calibrate_command(CLI::App& parent) {
       ->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology,topology", "the machine's links: a file or a preset (default: detected)");
   auto* name = app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
-  auto* launched = app->add_flag(
-      "--launched", a->launched,
-      "this is one rank of a job that mpirun, srun or torchrun started: measure the network between its servers, and write the machine with it");
+  auto* launched = add_launch_options(*app, a->launch, ": measure the network between its servers, and write the machine with it");
   launched->excludes(name);
   app->add_option("--executor", a->executor, "with --launched: cuda, or host, which measures TCP")
       ->needs(launched)
@@ -139,7 +136,7 @@ Command calibrate_command(CLI::App& parent) {
       ->capture_default_str()
       ->type_name("X");
   app->add_flag("--json", a->json, "print the numbers with their intervals as JSON");
-  return {app, [a](Watch& watch) { return a->launched ? calibrate_launched(*a, watch) : run_calibration(*a, watch); }};
+  return {app, [a](Watch& watch) { return a->launch.launched ? calibrate_launched(*a, watch) : run_calibration(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -41,7 +41,7 @@ struct TuneArguments {
   bool gpu = false;
   bool in_place = false;
   bool json = false;
-  bool launched = false;
+  LaunchArguments launch;
 };
 
 // "1 KiB..512 MiB" with a factor between sizes.
@@ -207,6 +207,7 @@ Status tune_machine(const TuneArguments& arguments, Leader* leader, Watch& watch
   if (!executor) return executor.error();
   auto topology = machine_from(arguments, *executor);
   if (!topology) return std::move(topology).error();
+  if (auto all = leader != nullptr ? check_ranks(topology->name(), topology->ranks(), leader->ranks()) : Status{}; !all) return all;
   if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
@@ -248,8 +249,8 @@ Status tune_launched(const TuneArguments& arguments, Watch& watch) {
     return Error{ErrorCode::usage, "--launched is for tables whose plans are timed", std::nullopt, {"add --gpu, or --executor host"}};
   if (arguments.topology.empty())
     return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
-  constexpr Seconds gathering{60};
-  return as_launched_rank("tune", gathering, [&](Session& session) -> Status {
+  const StartedWith told{{"--topology", arguments.topology.name}, {"--collective", arguments.group.collective}, {"--sizes", arguments.sizes}};
+  return as_launched_rank("tune", told, Seconds{arguments.launch.gathering}, [&](Session& session) -> Status {
     if (session.rank() != 0) {
       watch.stops_when_asked();
       return follow(session);
@@ -289,11 +290,10 @@ Command tune_command(CLI::App& parent) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str()
       ->type_name("N");
-  app->add_flag("--launched", a->launched,
-                "this is one rank of a job that mpirun, srun or torchrun started, on one machine or on several; with --gpu or --executor host");
+  add_launch_options(*app, a->launch, ", on one machine or on several; with --gpu or --executor host");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the table as JSON");
-  return {app, [a](Watch& watch) { return a->launched ? tune_launched(*a, watch) : tune_machine(*a, nullptr, watch); }};
+  return {app, [a](Watch& watch) { return a->launch.launched ? tune_launched(*a, watch) : tune_machine(*a, nullptr, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -114,7 +114,28 @@ Status check_started_alike(Session& session, const StartedWith& mine) {
   return {};
 }
 
-Status as_launched_rank(const std::string& command, Seconds gathering, const std::function<Status(Session&)>& body) {
+namespace {
+
+// Launchers end a job with its first rank that fails, so what any rank prints must do.
+std::string for_all_ranks(const Error& error) {
+  std::string text;
+  if (error.where)
+    text += error.where->line > 0 ? fmt::format("{}:{}:{}: ", error.where->file, error.where->line, error.where->column)
+                                  : fmt::format("{}: ", error.where->file);
+  text += error.message;
+  if (!error.notes.empty()) text += fmt::format(" ({})", error.notes.front().substr(0, 160));
+  return text;
+}
+
+}  // namespace
+
+Status check_ranks(const std::string& what, int needed, int ranks) {
+  if (needed == ranks) return {};
+  return bad(fmt::format("{} has {} rank{}, this job {}", what, needed, needed == 1 ? "" : "s", ranks),
+             "start as many processes as the machine has GPUs, or say the machine of these");
+}
+
+Status as_launched_rank(const std::string& command, const StartedWith& told, Seconds gathering, const std::function<Status(Session&)>& body) {
   const auto place = launched_rank();
   if (!place) return place.error();
   const auto invitation = place->address.empty() ? Result<Invitation>{Invitation::named(fmt::format("{} {}", place->by, place->job))}
@@ -128,11 +149,12 @@ Status as_launched_rank(const std::string& command, Seconds gathering, const std
   if (!session) return session.error();
   if (auto agreed = agree(**session, {.build = std::string{version()}, .digest = {}, .obstacle = {}}); !agreed) return agreed;
   auto done = check_started_alike(**session, {{"command", command}});
+  if (done) done = check_started_alike(**session, told);
   if (done) done = body(**session);
   if (done) return (*session)->barrier();  // rank 0 serves the others as long as it lives
   // Who waited for nothing because another rank was lost says so.
   if (auto lost = (*session)->state(); !lost && done.error().code == ErrorCode::device_failure) done = std::move(lost);
-  abandon(**session, done.error().message);
+  abandon(**session, for_all_ranks(done.error()));
   constexpr auto until_all_heard = std::chrono::milliseconds(300);
   if (place->rank == 0) std::this_thread::sleep_for(until_all_heard);
   return done;

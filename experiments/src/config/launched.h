@@ -34,12 +34,16 @@ Result<LaunchedRank> launched_rank();
 /// The same without where to meet, of a process that may have been started alone: then none.
 std::optional<LaunchedRank> started_rank();
 
-/// As that rank: meets the others, who run the same `command`, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with
-/// its error. `gathering`: how long to wait for ranks that start late.
-Status as_launched_rank(const std::string& command, Seconds gathering, const std::function<Status(Session&)>& body);
-
 /// What a rank was started with, by name, in one order on all ranks.
 using StartedWith = std::vector<std::pair<std::string, std::string>>;
+
+/// As that rank: meets the others, who run the same `command` and were `told` the same, runs `body`, and leaves when all have ended theirs. What ends
+/// one rank ends all, with its error. `gathering`: how long to wait for ranks that start late.
+Status as_launched_rank(const std::string& command, const StartedWith& told, Seconds gathering, const std::function<Status(Session&)>& body);
+
+/// Has `what` as many ranks as the job has processes? Errors: invalid_input, saying both numbers.
+Status check_ranks(const std::string& what, int needed, int ranks);
+
 /// All ranks call it together. Errors: invalid_input, on all ranks the same, with the first rank that was started with something else than rank 0.
 Status check_started_alike(Session& session, const StartedWith& mine);
 

@@ -48,6 +48,9 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   auto given = given_by(a.plan);
   if (!given) return std::move(given).error();
   const auto& of_file = given->machine;
+  if (const bool said = job != nullptr || a.ranks_said; of_file && said) {
+    if (auto all = check_ranks(a.plan, of_file->ranks(), ranks); !all) return all;
+  }
   if (of_file) ranks = of_file->ranks();
   std::ostream silent(nullptr);
   const auto machine = of_file ? Result<BenchMachine>{BenchMachine{*of_file}} : machine_for(a, ranks, prints ? std::cerr : silent);
@@ -120,7 +123,7 @@ Status bench_in_processes(const BenchArguments& a, Watch& watch) {
 
 // As one rank of a job that others started: rank 0 reports.
 Status bench_launched(const BenchArguments& a, Watch& watch) {
-  return as_launched_rank("bench", Seconds{a.gathering}, [&](Session& session) {
+  return as_launched_rank("bench", {}, Seconds{a.launch.gathering}, [&](Session& session) {
     const auto executor = process_executor(a.executor, session);
     const auto able = executor->available();
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
@@ -139,14 +142,14 @@ Status run_bench(const BenchArguments& a, Watch& watch) {
   if (a.staged && a.executor != "cuda") {
     return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
-  if (const auto place = started_rank(); place && place->ranks > 1 && place->rank == 0 && !a.launched)
+  if (const auto place = started_rank(); place && place->ranks > 1 && place->rank == 0 && !a.launch.launched)
     std::cerr << fmt::format("note: {} started {} processes, and each runs alone: --launched makes them one job\n", place->by, place->ranks);
-  if (a.processes <= 0 && !a.launched) return bench_in_one_process(a, watch);
+  if (a.processes <= 0 && !a.launch.launched) return bench_in_one_process(a, watch);
   if (a.executor == "nccl_symmetric") {
     return Error{ErrorCode::unsupported,
                  fmt::format("executor {} runs in one process only; --processes and --launched are for host, cuda and nccl", a.executor)};
   }
-  if (a.launched) return bench_launched(a, watch);
+  if (a.launch.launched) return bench_launched(a, watch);
   return bench_in_processes(a, watch);
 }
 
@@ -160,18 +163,13 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--collective", a->collective, "what to do")->capture_default_str()->type_name("C");
   app->add_option("--algorithm", a->algorithm, "the planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
-  app->add_option("--plan", a->plan, "run this plan file at all sizes instead, or this program file at its own")->type_name("FILE");
+  auto* plan = app->add_option("--plan", a->plan, "run this plan file at all sizes instead, or this program file at its own")->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
   app->add_option("--profile", a->profile, "calibration by which 'auto' chooses (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
-  app->add_flag("--launched", a->launched, "this is one rank of a job that mpirun, srun or torchrun started, on one machine or on several")
-      ->excludes("--processes");
-  app->add_option("--gather-timeout", a->gathering, "with --launched: seconds to wait for ranks that start late")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->capture_default_str()
-      ->type_name("S");
+  add_launch_options(*app, a->launch, ", on one machine or on several")->excludes("--processes");
   app->add_option("-b,--minbytes", a->from, "smallest size")->capture_default_str()->type_name("SIZE");
   app->add_option("-e,--maxbytes", a->to, "largest size")->capture_default_str()->type_name("SIZE");
   app->add_option("-i,--stepbytes", a->step, "add this from size to size, instead of -f")->type_name("SIZE");
@@ -195,7 +193,12 @@ Command bench_command(CLI::App& parent) {
   app->add_option("-J,--output_file", a->file, "write the results as JSON, too: whole after each row")->type_name("FILE");
   app->add_flag("--json", a->json, "print the results as JSON instead of the table");
   add_memory_limit(*app, a->limits);
-  return {app, [a](Watch& watch) { return run_bench(*a, watch); }};
+  // A file says what is done, how and on which machine.
+  for (const auto* option : {"--collective", "--algorithm", "--set", "--topology", "--machine", "--root"}) plan->excludes(app->get_option(option));
+  return {app, [a, app](Watch& watch) {
+            a->ranks_said = app->count("--ngpus") + app->count("--nthreads") > 0;
+            return run_bench(*a, watch);
+          }};
 }
 
 }  // namespace p2plab::cli

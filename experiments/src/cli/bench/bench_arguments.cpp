@@ -52,9 +52,9 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
 namespace {
 
 std::string more_ranks(const BenchArguments& a, int ranks, const Topology& whole) {
-  if (a.executor == "host" && a.topology.empty() && !a.launched) return ranks > 1 ? "" : "-g N or --processes N runs N";
+  if (a.executor == "host" && a.topology.empty() && !a.launch.launched) return ranks > 1 ? "" : "-g N or --processes N runs N";
   if (ranks == whole.ranks()) return {};
-  const auto how = a.launched ? std::string{"as many processes run all"} : fmt::format("-g {0} or --processes {0} runs all", whole.ranks());
+  const auto how = a.launch.launched ? std::string{"as many processes run all"} : fmt::format("-g {0} or --processes {0} runs all", whole.ranks());
   return fmt::format("{} has {}: {}", whole.name(), whole.ranks(), how);
 }
 
@@ -69,8 +69,8 @@ Result<BenchMachine> machine_for(const BenchArguments& a, int ranks, std::ostrea
   for (const auto& warning : warnings) notes << "warning: " << warning << '\n';
   if (ranks > topology->ranks()) {
     return Error{ErrorCode::invalid_input, fmt::format("{}, but {} has {} GPUs",
-                                                       a.launched ? fmt::format("this job has {} ranks", ranks)
-                                                                  : fmt::format("{} ranks are asked for (-t times -g, or --processes)", ranks),
+                                                       a.launch.launched ? fmt::format("this job has {} ranks", ranks)
+                                                                         : fmt::format("{} ranks are asked for (-t times -g, or --processes)", ranks),
                                                        topology->name(), topology->ranks())};
   }
   std::vector<Rank> first;

@@ -31,8 +31,8 @@ struct BenchArguments {
   int threads = 1;
   int gpus = 1;
   int processes = 0;
-  bool launched = false;
-  double gathering = 60;
+  bool ranks_said = false;  // by -t or -g
+  LaunchArguments launch;
   int root = 0;
   int check = 1;
   int blocking = 0;

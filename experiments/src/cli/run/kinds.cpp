@@ -69,25 +69,48 @@ Status has_machine_of(const Sweep& sweep, int ranks) {
 
 }  // namespace
 
+namespace {
+
+// Only plans that are run need ranks.
+Status runs_as_a_job(std::string_view text, const std::string& config) {
+  const auto* kind = is_gallery(text, config) ? "gallery" : is_process_groups(text, config) ? "groups" : nullptr;
+  if (kind == nullptr) return {};
+  return Error{ErrorCode::unsupported,
+               fmt::format("a config of kind {} runs nothing on ranks: it is predicted by one process, without --launched", kind),
+               SourceLocation{config}};
+}
+
+Status lead_run(RunArguments arguments, Session& session, Watch& watch) {
+  Leader leader(session);
+  if (auto able = arguments.out.empty() ? Status{} : can_write_into(arguments.out); !able) return able;
+  auto config = config_of(arguments.config);
+  if (!config) return std::move(config).error();
+  arguments.config = *std::move(config);
+  const auto progress = progress_for(arguments);
+  const auto text = read_text_file(arguments.config, longest_config);
+  if (!text) return text.error();
+  if (auto able = runs_as_a_job(*text, arguments.config); !able) return able;
+  auto sweep = read_sweep(*text, arguments.config);
+  if (!sweep) return std::move(sweep).error();
+  if (auto has = has_machine_of(*sweep, session.ranks()); !has) return has;
+  for (auto& cell : sweep->cells) cell.experiment.job = [&leader](const std::string& name) { return leader.executor(name); };
+  if (!arguments.out.empty())
+    return run_in_folder(
+        arguments, *sweep, *text, {}, [&] { return session.state(); }, *progress, watch);
+  auto report = run(
+      *sweep, *progress, [&] { return watch.asked(); }, false);  // traces are files
+  if (!report) return std::move(report).error();
+  if (auto lost = session.state(); !lost) return lost;
+  return give_out(*report, arguments, *progress, watch);
+}
+
+}  // namespace
+
 // Rank 0 leads and reports; the others run what it runs.
 Status run_launched(const RunArguments& arguments, Watch& watch) {
-  constexpr Seconds gathering{60};
-  return as_launched_rank("run", gathering, [&](Session& session) -> Status {
+  return as_launched_rank("run", {{"the config", arguments.config}}, Seconds{arguments.launch.gathering}, [&](Session& session) -> Status {
     watch.stops_when_asked();
-    if (session.rank() != 0) return follow(session);
-    Leader leader(session);
-    const auto progress = progress_for(arguments);
-    auto text = read_text_file(arguments.config, longest_config);
-    if (!text) return std::move(text).error();
-    auto sweep = read_sweep(*text, arguments.config);
-    if (!sweep) return std::move(sweep).error();
-    if (auto has = has_machine_of(*sweep, session.ranks()); !has) return has;
-    for (auto& cell : sweep->cells) cell.experiment.job = [&leader](const std::string& name) { return leader.executor(name); };
-    auto report = run(
-        *sweep, *progress, [&] { return watch.asked(); }, !arguments.out.empty());
-    if (!report) return std::move(report).error();
-    if (auto lost = session.state(); !lost) return lost;
-    return give_out(*report, arguments, *progress, watch);
+    return session.rank() == 0 ? lead_run(arguments, session, watch) : follow(session);
   });
 }
 

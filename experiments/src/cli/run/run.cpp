@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -67,17 +68,47 @@ Status give_out(const Report& report, const RunArguments& arguments, Progress& p
   return status ? nothing_missing(report, arguments.strict) : std::move(status);
 }
 
+Result<std::string> config_of(const std::string& named) {
+  if (auto kept = config_in(named)) return *std::move(kept);
+  std::error_code fault;
+  if (!std::filesystem::is_directory(named, fault)) return named;
+  return Error{ErrorCode::invalid_input,
+               fmt::format("'{}' keeps no run: it has no run/run.json", named),
+               std::nullopt,
+               {"name a config, or the --out folder of a run or sweep"}};
+}
+
 namespace {
 
-// Cells are kept in the folder as they are finished. Of processes that share them one writes and prints the report.
-Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::string_view text, Progress& progress, Watch& watch) {
-  const auto sharing = sharing_by_environment();
+// Where a rank of the job is lost, what its rows lack is no result.
+class CellsOfTheLiving final : public CellKeeper {
+ public:
+  CellsOfTheLiving(RunFolder& folder, const std::function<Status()>& alive) : folder_(folder), alive_(alive) {}
+  bool kept(std::size_t cell) override { return folder_.kept(cell); }
+  bool claim(std::size_t cell) override { return folder_.claim(cell); }
+  Status keep(std::size_t cell, const Report& report) override {
+    auto still = alive_();
+    return still ? folder_.keep(cell, report) : still;
+  }
+  std::optional<Report> take(std::size_t cell) override { return folder_.take(cell); }
+
+ private:
+  RunFolder& folder_;
+  const std::function<Status()>& alive_;
+};
+
+}  // namespace
+
+// Of processes that share the cells one writes and prints the report.
+Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::string_view text, const Sharing& sharing,
+                     const std::function<Status()>& alive, Progress& progress, Watch& watch) {
   auto folder = RunFolder::open({arguments.out, sharing, arguments.fresh}, sweep, text, arguments.config);
   if (!folder) return std::move(folder).error();
   if (folder->found() > 0 && sharing.rank == 0)
     progress.note(fmt::format("{} of {} cells are finished in {} (--fresh begins anew)", folder->found(), sweep.cells.size(), arguments.out));
   SilentProgress silent;  // one rank speaks for all
-  auto done = run_cells(sweep, *folder, sharing.rank == 0 ? progress : silent, [&] { return watch.asked(); });
+  CellsOfTheLiving cells(*folder, alive);
+  auto done = run_cells(sweep, cells, sharing.rank == 0 ? progress : silent, [&] { return watch.asked(); });
   if (!done) return done;
   if (watch.asked() && sharing.shared)
     return Error{ErrorCode::interrupted, "the run was interrupted: finished cells stay in the folder, and the same command goes on"};
@@ -90,16 +121,22 @@ Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::str
   return given ? std::move(finished) : std::move(given);
 }
 
+namespace {
+
 Status run_config(RunArguments arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
+  if (arguments.launch.launched) return run_launched(arguments, watch);
   if (!arguments.out.empty()) {
     if (auto able = can_write_into(arguments.out); !able) return able;
   }
-  if (auto kept = config_in(arguments.config)) arguments.config = *std::move(kept);
-  if (arguments.launched) return run_launched(arguments, watch);
+  auto config = config_of(arguments.config);
+  if (!config) return std::move(config).error();
+  arguments.config = *std::move(config);
   if (arguments.out.empty() && sharing_by_environment().shared)
-    return Error{
-        ErrorCode::invalid_input, "several processes run this config", std::nullopt, {"--out DIR names the folder in which they share its cells; --launched makes them ranks of one job"}};
+    return Error{ErrorCode::invalid_input,
+                 "several processes run this config",
+                 std::nullopt,
+                 {"--out DIR names the folder in which they share its cells; --launched makes them ranks of one job"}};
   const auto progress = progress_for(arguments);
   auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
   if (!text) return std::move(text).error();
@@ -107,7 +144,9 @@ Status run_config(RunArguments arguments, Watch& watch) {
   auto sweep = read_sweep(*text, arguments.config);
   if (!sweep) return std::move(sweep).error();
   watch.stops_when_asked();
-  if (!arguments.out.empty()) return run_in_folder(arguments, *sweep, *text, *progress, watch);
+  if (!arguments.out.empty())
+    return run_in_folder(
+        arguments, *sweep, *text, sharing_by_environment(), [] { return Status{}; }, *progress, watch);
   auto report = run(
       *sweep, *progress, [&] { return watch.asked(); }, false);  // traces are files
   if (!report) return std::move(report).error();
@@ -127,8 +166,7 @@ Command run_command(CLI::App& parent) {
   app->add_option("--out", arguments->out,
                   "folder for report.json, report.csv, report.html and traces; it keeps the run or sweep (not a gallery) to be run again")
       ->type_name("DIR");
-  app->add_flag("--launched", arguments->launched,
-                "this is one rank of a job that mpirun, srun or torchrun started: host, cuda and nccl run each rank in its own process");
+  add_launch_options(*app, arguments->launch, ": host, cuda and nccl run each rank in its own process");
   app->add_flag("--fresh", arguments->fresh, "begin anew where --out holds finished cells of a run that was interrupted");
   app->add_flag("--json", arguments->json, "print the report as JSON");
   app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");

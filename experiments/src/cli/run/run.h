@@ -2,6 +2,7 @@
 // What is said to `p2plab run`, and what of it each program has (program/): p2plab all, p2plab-run experiments in one process.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 
 #include "cli/arguments.h"
 #include "cli/terminal.h"
+#include "folder/run_folder.h"
+#include "p2plab/experiment/sweep.h"
 #include "p2plab/report/progress.h"
 #include "p2plab/report/report.h"
 
@@ -20,10 +23,16 @@ struct RunArguments {
   bool json = false;
   bool strict = false;
   bool fresh = false;
-  bool launched = false;
+  LaunchArguments launch;
   TerminalArguments terminal;
   LimitArguments limits;
 };
+
+/// The config that is meant: of a run's folder that which it keeps. Errors: invalid_input, a folder that keeps none.
+Result<std::string> config_of(const std::string& named);
+/// Runs a sweep into --out. Cells are kept there as they are finished, if `alive` then still says so; else its error ends the run.
+Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::string_view text, const Sharing& sharing,
+                     const std::function<Status()>& alive, Progress& progress, Watch& watch);
 
 std::unique_ptr<Progress> progress_for(const RunArguments& arguments);
 /// The table is printed even where the files cannot be written any more.
