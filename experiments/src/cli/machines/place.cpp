@@ -85,6 +85,7 @@ struct Placed {
   std::vector<std::string> odd = {};
   bool complete = true;
   std::optional<Hosts> hosts = std::nullopt;  // of several servers
+  bool each = true;                           // every kind of set was weighed, not those of servers near each other alone
 };
 
 std::string text_of(const PlaceArguments& arguments, const Topology& topology, const Placed& placed) {
@@ -106,8 +107,8 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
     table.add({placed.hosts ? shortened(number_ranges(numbers)) : fmt::format("{}", fmt::join(numbers, ",")), busbw,
                fmt::format("{:.0f}", one.latency.count() * 1e9), fmt::format("{:.3g}", one.hops), fmt::format("{}", one.alike)});
   }
-  auto text = fmt::format("{} GPUs of {} for {}, best first; alike: subsets that a symmetry of the machine makes the same\n", arguments.gpus,
-                          topology.name(), arguments.collective) +
+  auto text = fmt::format("{} GPUs of {} for {}, best first; alike: {}\n", arguments.gpus, topology.name(), arguments.collective,
+                          placed.each ? "subsets that a symmetry of the machine makes the same" : "sets around other servers that look the same") +
               table.text();
   if (shown < placements.size()) text += fmt::format("and {} more kinds (--top {} shows all)\n", placements.size() - shown, placements.size());
   if (cut_off > 0) text += fmt::format("{} subsets have GPUs that cannot reach each other\n", cut_off);
@@ -209,27 +210,27 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   const auto of_several = hosts->servers.count() > 1 ? std::optional{*hosts} : std::nullopt;
   // What is kept may be asked for after this has ended.
   const auto kept = std::make_shared<const Topology>(machine);
+  // Of several servers few sets are alike where one of them has lost something, and each is weighed with its network.
+  constexpr std::int64_t most_over_servers = 1000;
+  const bool each = !of_several || has_few_sets(machine.ranks(), arguments.gpus, most_over_servers);
   const auto so_far = std::make_shared<SoFar>();
   bool early = false;
   const double left_for_the_rest = limit->value_or(Seconds{0}).count() / 4;
   const Weighed weighed = [&](const Placement& one, std::size_t left) {
     so_far->add(one);
-    watch.keep([&arguments, &watch, kept, so_far, of_several, left](const std::string&) {
-      return give(arguments, *kept, {.placements = so_far->best_first(), .complete = left == 0, .hosts = of_several}, watch);
+    watch.keep([&arguments, &watch, kept, so_far, of_several, each, left](const std::string&) {
+      return give(arguments, *kept, {.placements = so_far->best_first(), .complete = left == 0, .hosts = of_several, .each = each}, watch);
     });
     early = left > 0 && limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
     return early;
   };
-  // Of several servers few sets are alike where one of them has lost something, and each is weighed with its network.
-  constexpr std::int64_t most_over_servers = 1000;
-  const bool each = !of_several || has_few_sets(machine.ranks(), arguments.gpus, most_over_servers);
   auto placements = each ? place(machine, arguments.gpus, *kind, weighed) : place_on_servers(machine, arguments.gpus, *kind, weighed);
   if (!placements) {
     watch.finishing();
     return std::move(placements).error();
   }
   if (early) std::cerr << fmt::format("note: the time was enough to weigh {} kinds of sets; others may be better\n", placements->size());
-  Placed placed{.placements = *std::move(placements), .complete = !early};
+  Placed placed{.placements = *std::move(placements), .complete = !early, .each = each};
   placed.range = rests_on_best(machine, placed.placements.front(), *kind);
   placed.odd = oddity_lines(machine);
   placed.hosts = of_several;

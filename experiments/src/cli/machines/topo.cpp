@@ -119,7 +119,9 @@ Command show_command(CLI::App& topo) {
   one_of({app->add_flag("--yaml", a->yaml, "p2plab's own description"), app->add_flag("--json", a->json, "all of it for scripts"),
           app->add_flag("--dot", a->dot, "for Graphviz"), app->add_flag("--svg", a->svg, "a drawing"),
           app->add_flag("--slurm", a->slurm, "its network as Slurm's topology.conf")});
-  app->add_option("--hosts", a->hosts, "with --slurm: names of the servers' hosts in their order, as in node[01-04]")->type_name("LIST");
+  app->add_option("--hosts", a->hosts, "with --slurm: names of the servers' hosts in their order, as in node[01-04]")
+      ->needs(app->get_option("--slurm"))
+      ->type_name("LIST");
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
   add_memory_limit(*app, a->limits);
   return {app, [a](Watch& watch) { return show(*a, watch); }};

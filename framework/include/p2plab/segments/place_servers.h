@@ -7,8 +7,8 @@
 namespace p2plab {
 
 /// Sets of `count` GPUs that take servers near each other, whole networks first, and as many GPUs of each as of the others: of as few servers as will
-/// do, of more if they share evenly; of a server's GPUs those with NICs of their own first. Best first, as `place`; `alike` counts sets that begin
-/// with another server and look the same from there. Errors: as of `place`; unsupported on one server.
+/// do, of more if they share evenly; of a server's GPUs those with NICs of their own first. Best first, as `place`; `alike` counts sets
+/// around another server that look the same from there. Errors: as of `place`; unsupported on one server.
 Result<std::vector<Placement>> place_on_servers(const Topology& topology, int count, CollectiveKind kind = CollectiveKind::all_reduce,
                                                 const Weighed& weighed = {});
 

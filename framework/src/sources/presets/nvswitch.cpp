@@ -5,6 +5,8 @@
 // 25 GB/s (HDR), later servers 50 GB/s (400 Gb/s); DGX-2 has 8 x 12.5 GB/s, one for two GPUs. ForestColl's A100 model (even and odd NICs on two
 // switches) is network=rail,rails=2. Latency of a link: see tables/link_rates.h. PCIe: one switch for two GPUs and their NICs, two sockets; effective
 // 12 / 24 / 48 GB/s for gen 3 / 4 / 5, socket link by generation (nccl, topo.h).
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "p2plab/machine/presets.h"
@@ -151,6 +153,10 @@ Result<Topology> make(const std::string& name, const Model& model, const Paramet
   request.leaf = values.integer("leaf", 1, 512);
   request.taper = values.number("taper", 1, 64);
   request.rails = parameters.at("rails") == "auto" ? request.nics : values.integer("rails", 1, request.nics);
+  // What changes nothing would be taken for what was measured with it.
+  for (const auto& [parameter, usual, of] : {std::tuple{"leaf", "4", "tree"}, std::tuple{"taper", "1", "tree"}, std::tuple{"rails", "auto", "rail"}})
+    if (parameters.at(parameter) != usual && network != of)
+      values.fail(parameter, fmt::format("only network={} has it; this one is {}", of, network));
   if (request.nodes * gpus > most_gpus) values.fail("nodes", fmt::format("{} servers of {} GPUs are more than {}", request.nodes, gpus, most_gpus));
   if (auto ok = values.status(); !ok) return std::move(ok).error();
   return Cluster(name, std::move(request)).build();

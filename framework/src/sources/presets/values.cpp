@@ -42,6 +42,11 @@ Result<Bandwidth> read_bandwidth(std::string text) {
 
 std::string shown(const std::string& text) { return text.substr(0, 60); }
 
+std::string meant(const std::string& text, const std::vector<std::string>& choices) {
+  const auto near = nearest_name(text, choices);
+  return near.empty() ? std::string{} : fmt::format("; did you mean '{}'?", near);
+}
+
 }  // namespace
 
 void Values::fail(const std::string& name, const std::string& problem) {
@@ -76,7 +81,8 @@ Bandwidth Values::network(const std::string& name) {
   const auto& text = parameters_.at(name);
   if (const auto known = network_rate(text)) return *known;
   if (read_bandwidth(text)) return bandwidth(name);
-  fail(name, fmt::format("expected a bandwidth, or one of {}, got '{}'", fmt::join(network_names(), ", "), shown(text)));
+  fail(name,
+       fmt::format("expected a bandwidth, or one of {}, got '{}'{}", fmt::join(network_names(), ", "), shown(text), meant(text, network_names())));
   return GBps(1);
 }
 
@@ -103,9 +109,7 @@ Seconds Values::latency(const std::string& name) {
 std::string Values::word(const std::string& name, const std::vector<std::string>& choices) {
   const auto& text = parameters_.at(name);
   if (std::ranges::find(choices, text) != choices.end()) return text;
-  const auto near = nearest_name(text, choices);
-  const auto hint = near.empty() ? std::string{} : fmt::format("; did you mean '{}'?", near);
-  fail(name, fmt::format("expected one of {}, got '{}'{}", fmt::join(choices, ", "), shown(text), hint));
+  fail(name, fmt::format("expected one of {}, got '{}'{}", fmt::join(choices, ", "), shown(text), meant(text, choices)));
   return choices.front();
 }
 

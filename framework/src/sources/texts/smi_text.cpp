@@ -277,8 +277,10 @@ class SmiReader {
 
 Result<SmiMatrix> read_smi(std::string_view text, const std::string& filename) { return SmiReader{text, filename}.run(); }
 
-Error no_matrix(const std::string& filename) {
-  return {ErrorCode::invalid_input, "no line names the columns GPU0, GPU1, ...: this is no output of nvidia-smi topo -m", SourceLocation{filename}};
+Error no_matrix(const std::string& file) {
+  Error error{ErrorCode::invalid_input, "no line names the columns GPU0, GPU1, ...: this is no output of nvidia-smi topo -m", SourceLocation{file}};
+  error.notes.emplace_back("nor does it begin as rocm-smi --showtopo, amd-smi topology or ibnetdiscover do, which are read, too");
+  return error;
 }
 
 Result<Imported> import_smi(std::string_view text, const std::string& filename, const MachineAnswers& answers) {

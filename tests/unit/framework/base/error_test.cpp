@@ -17,6 +17,12 @@ TEST(NearestName, TwoThatContinueItAreWeighedByDistance) {
   EXPECT_EQ(nearest_name("two_shot_", {"one_shot", "two_shot"}), "two_shot");
 }
 
+TEST(NearestName, TwoLettersThatAreSwappedAreOneMistake) {
+  EXPECT_EQ(nearest_name("nci0", {"net0", "nic0"}), "nic0");
+  EXPECT_EQ(nearest_name("ab", {"a", "xyzba", "ba"}), "a");  // both one mistake: the first
+  EXPECT_EQ(nearest_name("rign", {"rain", "ring"}), "ring");
+}
+
 TEST(NearestName, NothingIsNearWhatIsFarFromAll) {
   EXPECT_EQ(nearest_name("quux", {"ring", "forest"}), "");
   EXPECT_EQ(nearest_name("", {"ring"}), "");

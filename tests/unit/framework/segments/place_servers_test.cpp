@@ -77,6 +77,18 @@ TEST(PlaceOnServers, FillsTheLastServerInPartWhereItMust) {
   EXPECT_EQ(of, (std::vector<int>{0, 0, 3, 8}));
 }
 
+// Two servers are one pair, whichever of them is looked at first; three have three.
+TEST(PlaceOnServers, ASetIsThereOnce) {
+  for (const auto& lost : {std::vector<LostLink>{}, {{"nic0", "net0"}}}) {
+    const auto machine = *apply_mask(*resolve_topology("hgx-h100:nodes=2"), {.links = lost});
+    const auto placements = placed(machine, 10);
+    std::set<std::vector<Rank>> sets;
+    for (const auto& one : placements) EXPECT_TRUE(sets.insert(one.gpus).second);
+    EXPECT_EQ(placements.front().alike, 1);
+  }
+  EXPECT_LE(placed(*resolve_topology("hgx-h100:nodes=3"), 16).front().alike, 3);
+}
+
 TEST(PlaceOnServers, RefusesOneServerAndWhatIsNotThere) {
   EXPECT_FALSE(place_on_servers(*resolve_topology("hgx-h100"), 4));
   EXPECT_FALSE(place_on_servers(*resolve_topology("hgx-h100:nodes=2"), 17));

@@ -26,7 +26,7 @@ TEST(Networks, AreKnownByNameNetOfTheirHeaders) {
   EXPECT_NEAR(rate("50"), 50, 1e-9);
   const auto wrong = resolve_topology("hgx-h100:nodes=2,nic=nrd");
   ASSERT_FALSE(wrong);
-  EXPECT_NE(wrong.error().message.find("nrd"), std::string::npos);
+  EXPECT_NE(wrong.error().message.find("got 'nrd'; did you mean 'ndr'?"), std::string::npos) << wrong.error().message;
 }
 
 // Each server takes in the bytes of six GPUs at 100 GB/s. Two servers below each leaf bring 200; with taper 4 the spine takes 50 of them.
@@ -37,6 +37,16 @@ TEST(Networks, OfATreeWithTaperAreBoundedByTheSpine) {
   EXPECT_TRUE(servers("nodes=5,gpus=2,network=tree,leaf=2").find_node("net2"));
   for (const auto* wrong : {"network=tree,taper=0.5", "network=tree,leaf=0", "network=tree,taper=x", "network=ring"})
     EXPECT_FALSE(resolve_topology(std::string("hgx-h100:nodes=4,") + wrong)) << wrong;
+}
+
+// What changes nothing would be taken for what was bounded with it.
+TEST(Networks, TakeOnlyWhatTheyHave) {
+  for (const auto* wrong : {"taper=2", "leaf=2", "network=rail,taper=2", "network=tree,rails=2", "rails=4"}) {
+    const auto machine = resolve_topology(std::string("hgx-h100:nodes=4,") + wrong);
+    ASSERT_FALSE(machine) << wrong;
+    EXPECT_NE(machine.error().message.find("only network="), std::string::npos) << machine.error().message;
+  }
+  EXPECT_TRUE(resolve_topology("hgx-h100:nodes=4,taper=1,leaf=4,rails=auto"));
 }
 
 TEST(Networks, ASharedOrALostNicCostsItsBandwidth) {

@@ -162,8 +162,9 @@ TEST(Smi, TwoPairsOverPcieAreTwoPairs) {
 }
 
 TEST(Smi, FaultsNameTheirPlace) {
-  EXPECT_EQ(import_error("hello\n"), "x.txt: error: no line names the columns GPU0, GPU1, ...: this is no output of nvidia-smi topo -m\n");
-  EXPECT_EQ(import_error(""), "x.txt: error: no line names the columns GPU0, GPU1, ...: this is no output of nvidia-smi topo -m\n");
+  const std::string others = "note: nor does it begin as rocm-smi --showtopo, amd-smi topology or ibnetdiscover do, which are read, too\n";
+  EXPECT_EQ(import_error("hello\n"), "x.txt: error: no line names the columns GPU0, GPU1, ...: this is no output of nvidia-smi topo -m\n" + others);
+  EXPECT_EQ(import_error(""), "x.txt: error: no line names the columns GPU0, GPU1, ...: this is no output of nvidia-smi topo -m\n" + others);
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0\t X \tPIX\n"), "x.txt:3:1: error: the row of 'GPU1' is missing\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0\t X \n"), "x.txt:2:1: error: the row of 'GPU0' has 1 cells, 2 expected\n  GPU0\t X \n  ^\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 X PIXX\n"),
