@@ -178,6 +178,9 @@ TEST(Launched, TheNetworkIsMeasuredIntoTheMachine) {
   }
   const auto plan = p2plab("plan --topology '" + out.string() + "' --collective all_reduce --size '1 MiB' --algorithm ring");
   EXPECT_EQ(plan.exit, 0) << plan.err;
+  // Its GPUs are still known, and what the network's numbers are.
+  EXPECT_NE(plan.out.find("times            by profile h100"), std::string::npos) << plan.out;
+  EXPECT_NE(p2plab("topo show '" + out.string() + "'").out.find("p2plab calibrate --launched"), std::string::npos);
 }
 
 TEST(Launched, WhatCannotBeLedSaysSo) {

@@ -6,12 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/base/quantity.h"
 #include "p2plab/experiment/calibrate.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/check.h"
 #include "p2plab/segments/servers.h"
-#include "p2plab/simulator/machine_change.h"
 
 namespace p2plab {
 
@@ -80,21 +80,36 @@ std::vector<LinkId> network_links(const Topology& topology, const Pairs& pairs) 
   return {found.begin(), found.end()};
 }
 
+// What is known of the machine but for its network, which was measured: the GPUs' names say which profile is theirs.
+MachineSources sources_of(const Topology& topology, const SourcedValue& network) {
+  auto sources = topology.sources();
+  const auto of_network = [&](LinkId link) { return topology.link(link).kind == LinkKind::network; };
+  std::erase_if(sources.values, [&](SourcedValue& value) {
+    return value.what == network.what || (std::erase_if(value.links, of_network) > 0 && value.links.empty());
+  });
+  sources.values.push_back(network);
+  return sources;
+}
+
 // All links of the network as fast as those on the way were found to be, and as late.
-Topology as_measured(const Evaluator& evaluator, const Pairs& pairs, double bytes_per_second, Seconds later) {
-  const auto& topology = evaluator.topology();
-  const auto on_way = network_links(topology, {pairs.front()});
+Result<Topology> as_measured(const Topology& topology, const Pairs& pairs, Bandwidth rate, Seconds later) {
   Seconds way{0};
-  for (const auto link : on_way) way += topology.link(link).latency;
-  std::vector<double> bandwidths(topology.links().size(), 1);
-  std::vector<double> latencies(topology.links().size(), 1);
+  for (const auto link : network_links(topology, {pairs.front()})) way += topology.link(link).latency;
+  Topology::Builder builder(topology.name());
+  for (const auto& node : topology.nodes()) builder.add_node(node);
+  SourcedValue network{.what = "network", .value = to_string(rate) + " a link", .source = "p2plab calibrate --launched"};
   for (std::size_t i = 0; i < topology.links().size(); ++i) {
-    const auto& link = topology.links()[i];
-    if (link.kind != LinkKind::network) continue;
-    bandwidths[i] = bytes_per_second / static_cast<double>(link.bandwidth.bytes_per_second());
-    if (way > Seconds{0}) latencies[i] = std::max(0.0, (way + later) / way);
+    auto link = topology.links()[i];
+    if (link.kind == LinkKind::network) {
+      link.bandwidth = rate;
+      if (way > Seconds{0}) link.latency *= std::max(0.0, (way + later) / way);
+      network.links.emplace_back(static_cast<std::int64_t>(i));
+    }
+    builder.add_link(link);
   }
-  return scale_latencies(scale_links(topology, bandwidths), latencies);
+  for (const auto& group : topology.groups()) builder.add_group(group);
+  builder.set_sources(sources_of(topology, network));
+  return std::move(builder).build();
 }
 
 }  // namespace
@@ -123,7 +138,10 @@ Result<NetworkCalibration> calibrate_network(const Evaluator& evaluator, const E
   const auto server = gigabytes_per_second(shared->cost, static_cast<double>(all.size()));
   const auto links = static_cast<double>(std::max<std::size_t>(1, network_links(evaluator.topology(), all).size() / 2));
   const auto rate = std::min(message.value, server.value / links);
-  NetworkCalibration made{as_measured(evaluator, one, rate * 1e9, Seconds{start.value * 1e-6} - small->predicted_of_shortest), {}};
+  const auto later = Seconds{start.value * 1e-6} - small->predicted_of_shortest;
+  auto machine = as_measured(evaluator.topology(), one, Bandwidth::bytes_per_second(std::max<std::int64_t>(1, std::llround(rate * 1e9))), later);
+  if (!machine) return std::move(machine).error();
+  NetworkCalibration made{*std::move(machine), {}};
   const auto names = fmt::format("rank {} to rank {}", one.front().first.value, one.front().second.value);
   made.numbers = {{"message_latency", "us", start, fmt::format("{}, the median of 256 B; launch included", names)},
                   {"message_rate", "GB/s", message, fmt::format("{}, a line through 256 KiB to 4 MiB", names)},
