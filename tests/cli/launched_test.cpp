@@ -92,6 +92,23 @@ TEST(Launched, ARunIsKeptInItsFolderAndRunAgainFromThere) {
   EXPECT_NE(empty.err.find("keeps no run: it has no run/run.json"), std::string::npos) << empty.err;
 }
 
+// The second cell would take minutes. What its rows lack is no result to go on from.
+TEST(Launched, ACellInWhichARankIsLostIsNotKept) {
+  const auto config = scratch("lost.yaml").string();
+  const auto out = scratch("lost").string();
+  std::ofstream(config)
+      << "version: 1\ntopology: {preset: hgx-h100, nodes: 2, gpus: 1}\ncollectives: [all_gather]\nalgorithms: [ring]\nsizes: [1 MiB]\n"
+         "executors: [host]\nmatrix:\n  how: {short: {measure: {repeats: 1}}, long: {measure: {repeats: 100000}}}\n";
+  const auto command = "run '" + config + "' --launched --out '" + out + "'";
+  const auto kept = out + "/run/cells/1.json";
+  const auto outcomes = as_ranks(23, {command, command + " & rank=$!; while kill -0 $rank && [ ! -e '" + kept +
+                                                   "' ]; do sleep 0.05; done; sleep 0.2; kill -KILL $rank; wait $rank"});
+  EXPECT_EQ(outcomes[0].exit, 1);
+  EXPECT_NE(outcomes[0].err.find("error: rank 1: its process ("), std::string::npos) << outcomes[0].err;
+  EXPECT_TRUE(std::filesystem::exists(kept));
+  EXPECT_FALSE(std::filesystem::exists(out + "/run/cells/2.json"));
+}
+
 TEST(Launched, AConfigThatRunsNothingOnRanksIsNamedByItsKind) {
   const auto config = scratch("groups.yaml").string();
   std::ofstream(config) << "version: 1\nkind: groups\nname: g\ntopology: {preset: hgx-h100, nodes: 2}\nlayout: {tp: 8, dp: 2}\n"
@@ -223,8 +240,11 @@ TEST(Launched, HowManyRanksRunIsSaidFirst) {
   EXPECT_NE(p2plab("bench --executor host -b 1K -e 1K -n 1").out.find("\n# 1 rank; -g N or --processes N runs N\n"), std::string::npos);
   const auto half = on_all_ranks(2, 12, "bench --executor host --launched --topology hgx-h100:nodes=2,gpus=2 -b 1K -e 1K -n 1");
   EXPECT_NE(half[0].out.find("\n# 2 ranks; hgx-h100 has 4: as many processes run all\n"), std::string::npos) << half[0].out;
-  const auto apart = as_rank(0, 2, 13, "bench --executor host -b 1K -e 1K -n 1");
-  EXPECT_NE(apart.err.find("note: torchrun started 2 processes, and each runs alone: --launched makes them one job"), std::string::npos) << apart.err;
+  for (const auto* command : {"bench --executor host -b 1K -e 1K -n 1", "tune --executor host hgx-h200:gpus=2 --sizes 1KiB..1KiB", "calibrate"}) {
+    const auto apart = as_rank(0, 2, 13, command);
+    EXPECT_NE(apart.err.find("note: torchrun started 2 processes, and each runs alone: --launched makes them one job"), std::string::npos)
+        << apart.err;
+  }
 }
 
 TEST(Launched, ARankThatNeverComesEndsTheOthersInTimeByItsNumber) {

@@ -65,6 +65,7 @@ Status add_packets(Calibration& calibration, const Topology& topology, Watch& wa
 }
 
 Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
+  say_that_ranks_run_alone();
   if (auto able = try_out(arguments.out); !able) return able;
   auto data = measure_calibration();
   if (!data) return std::move(data).error();

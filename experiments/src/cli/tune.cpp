@@ -217,6 +217,7 @@ Status tune_machine(const TuneArguments& arguments, Leader* leader, Watch& watch
   if (!sizes) return std::move(sizes).error();
   auto profile = profile_for(arguments, *topology);
   if (!profile) return std::move(profile).error();
+  if (leader == nullptr && !executor->empty()) say_that_ranks_run_alone();
   const auto timers = Timers::of(*executor, arguments.candidates, topology->ranks(), leader);
   if (!timers) return timers.error();
   const auto forms = *executor == "cuda" ? PlanForms::gpu : *executor == "host" ? PlanForms::model : usual_forms(*profile);

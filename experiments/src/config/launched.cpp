@@ -95,6 +95,12 @@ std::optional<LaunchedRank> started_rank() {
   return place ? std::optional{*std::move(place)} : std::nullopt;
 }
 
+void say_that_ranks_run_alone() {
+  const auto place = started_rank();
+  if (!place || place->ranks < 2 || place->rank != 0) return;
+  std::cerr << fmt::format("note: {} started {} processes, and each runs alone: --launched makes them one job\n", place->by, place->ranks);
+}
+
 Status check_started_alike(Session& session, const StartedWith& mine) {
   const auto texts = session.all_gather(nlohmann::json(mine).dump());
   if (!texts) return texts.error();

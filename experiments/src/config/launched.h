@@ -33,6 +33,8 @@ Result<LaunchedRank> launched_rank(const ReadVariable& variable);
 Result<LaunchedRank> launched_rank();
 /// The same without where to meet, of a process that may have been started alone: then none.
 std::optional<LaunchedRank> started_rank();
+/// Of a command that could be one job: on stderr, where a launcher started several processes, that each runs alone. Rank 0 says it.
+void say_that_ranks_run_alone();
 
 /// What a rank was started with, by name, in one order on all ranks.
 using StartedWith = std::vector<std::pair<std::string, std::string>>;

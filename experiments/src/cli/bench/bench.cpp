@@ -142,8 +142,7 @@ Status run_bench(const BenchArguments& a, Watch& watch) {
   if (a.staged && a.executor != "cuda") {
     return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
-  if (const auto place = started_rank(); place && place->ranks > 1 && place->rank == 0 && !a.launch.launched)
-    std::cerr << fmt::format("note: {} started {} processes, and each runs alone: --launched makes them one job\n", place->by, place->ranks);
+  if (!a.launch.launched) say_that_ranks_run_alone();
   if (a.processes <= 0 && !a.launch.launched) return bench_in_one_process(a, watch);
   if (a.executor == "nccl_symmetric") {
     return Error{ErrorCode::unsupported,
