@@ -124,5 +124,15 @@ TEST(Servers, OfAnInfiniBandFabricAreReadAndWritten) {
   EXPECT_NE(p2plab("bound --topology tests/data/ibnetdiscover_4hosts.txt").err.find("--machine server=hgx-h100"), std::string::npos);
 }
 
+// One server is left of two: no islands.
+TEST(Servers, OfWhichOneIsLostAreRepairedByAnyPlanner) {
+  const auto old = test::scratch("two_servers.json");
+  json_of("plan --topology hgx-h200:nodes=2,gpus=2 --size 1MiB --algorithm hierarchical --json --out " + old.string());
+  const auto ran = p2plab("plan --topology hgx-h200:gpus=2 --repair " + old.string());
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.err.find("note: hierarchical does not do all_reduce"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("; so all planners are weighed"), std::string::npos) << ran.err;
+}
+
 }  // namespace
 }  // namespace p2plab::servers_test

@@ -2,6 +2,7 @@
 // p2plab plan: one algorithm for one collective and size on one machine.
 #include <algorithm>
 #include <chrono>
+#include <iostream>
 
 #include <fmt/format.h>
 
@@ -186,6 +187,16 @@ Result<Asked> asked_of(const PlanArguments& arguments) {
   return Asked{std::move(checked), *std::move(topology), *std::move(task)};
 }
 
+// What the planner of an old plan cannot do on what is left of its machine another one may.
+Result<Evaluation> planned(const Evaluator& evaluator, const Task& task, const PlanningOptions& options) {
+  auto evaluation = plan_one(evaluator, task.choice, task.collective, task.payload, options);
+  if (evaluation || !task.old) return evaluation;
+  const auto code = evaluation.error().code;
+  if (code != ErrorCode::unsupported && code != ErrorCode::unknown_name) return evaluation;
+  std::cerr << fmt::format("note: {}; so all planners are weighed\n", evaluation.error().message);
+  return plan_one(evaluator, {"auto"}, task.collective, task.payload, options);
+}
+
 Status plan(const PlanArguments& arguments, Watch& watch) {
   auto seconds = limits_from(arguments.limits, watch);
   if (!seconds) return std::move(seconds).error();
@@ -217,7 +228,7 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
     watch.keep([&watch, give, found](const std::string&) { return give(*found, watch); });
   };
   watch.showing(fmt::format("planning {} with {}", to_string(task->collective.kind), task->choice.label()));
-  auto evaluation = plan_one(*evaluator, task->choice, task->collective, task->payload, options);
+  auto evaluation = planned(*evaluator, *task, options);
   if (!evaluation) return checked ? in_file(std::move(evaluation).error(), arguments.check) : std::move(evaluation).error();
   if (auto kept = checked ? keeps_order(evaluation->plan().schedule, task->in_place, order) : Status{}; !kept)
     return in_file(std::move(kept).error(), arguments.check);
@@ -240,8 +251,10 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
   app->add_option("--program", a->program, "write the lowered program to a file, for verify and runtimes")->type_name("FILE");
-  auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")
-                     ->type_name("FILE");
+  auto* repair =
+      app->add_option("--repair", a->repair,
+                      "do what an old plan did, on this machine, which has lost links or GPUs of the old one; by any planner if the old one cannot")
+          ->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})
     repair->excludes(app->get_option(other));
   app->add_option("--multiprocessors", a->multiprocessors,
