@@ -137,6 +137,7 @@ TEST(BenchCommand, RunsInSeveralProcessesAndByAPlanFile) {
     EXPECT_EQ(ran.exit, 0) << arguments << ran.err;
     EXPECT_EQ(ran.out.find("# Out of bounds values : 0 OK"), ran.out.rfind("# Out of bounds values")) << ran.out;
     EXPECT_NE(ran.out.find("        1024           256     float     sum      -1"), std::string::npos) << ran.out;
+    EXPECT_EQ(ran.out.find("# the plan of a file, for hgx-h200\n") != std::string::npos, arguments.find("--plan") != std::string::npos) << ran.out;
   }
 }
 

@@ -100,7 +100,9 @@ std::string bench_header(const BenchReport& report, const BenchOptions& options)
                       options.check ? "checked" : "not checked", options.staged ? "; buffers staged" : "");
   text += report.executor == "host" ? "# times are CPU threads' by the host's clock: they say nothing about GPUs\n"
                                     : "# times are the slowest rank's by the GPUs' clocks\n";
-  text += fmt::format("# plans chosen by profile {}\n", report.provenance.profile);
+  const bool of_file = options.plan != nullptr || program != nullptr;
+  text += of_file ? fmt::format("# the plan of a file, for {}\n", report.provenance.topology)
+                  : fmt::format("# plans chosen by profile {}\n", report.provenance.profile);
   for (const auto& gpu : report.provenance.gpus) text += fmt::format("#   {}\n", gpu);
   text += "#\n#                                                     out-of-place                         in-place\n";
   text += "#       size         count      type   redop    root     time   algbw   busbw #wrong     time   algbw   busbw #wrong  algorithm\n";
