@@ -85,7 +85,7 @@ void expect_same(std::span<const PacketOperand> folded, std::span<const PacketOp
 void expect_same_items(const Program& folded, const Program& whole) {
   EXPECT_EQ(folded.packets->wire, whole.packets->wire);
   EXPECT_EQ(folded.packets->most_bytes, whole.packets->most_bytes);
-  EXPECT_EQ(folded.packets->landing, whole.packets->landing);
+  EXPECT_EQ(std::pair(folded.packets->landing, folded.packets->columns), std::pair(whole.packets->landing, whole.packets->columns));
   for (std::size_t r = 0; r < whole.packets->ranks.size(); ++r) {
     const Rank rank{static_cast<std::int64_t>(r)};
     const auto& items = folded.packets->ranks[r];
@@ -99,7 +99,7 @@ void expect_same_items(const Program& folded, const Program& whole) {
       SCOPED_TRACE(fmt::format("rank {}, item {}", r, i));
       EXPECT_EQ(items[i].step, all[i].step);
       EXPECT_EQ(items[i].bytes, all[i].bytes);
-      EXPECT_EQ(items[i].joins, all[i].joins);
+      EXPECT_EQ(std::pair(items[i].joins, items[i].column), std::pair(all[i].joins, all[i].column));
       EXPECT_EQ(items[i].divides, all[i].divides);
       expect_same(items[i].sources, all[i].sources);
       expect_same(items[i].destinations, all[i].destinations);
@@ -154,9 +154,9 @@ TEST(FoldedPackets, AreThoseOfTheWhole) {
   }
 }
 
-TEST(FoldedPackets, AreThoseOfTheWholeOnRailsAndInIslandsOfIslands) {
+TEST(FoldedPackets, AreThoseOfTheWholeOnRailsInIslandsOfIslandsAndInColumns) {
   for (const auto* machine : {"hgx-a100:nodes=3,gpus=5", "torus:dims=3x5", "hgx-h100:nodes=3,network=rail,gpus=7",
-                              "hgx-h100:nodes=4,gpus=2,network=tree,leaf=2", "hgx-a100:nodes=2,gpus=8"}) {
+                              "hgx-h100:nodes=4,gpus=2,network=tree,leaf=2", "hgx-a100:nodes=2,gpus=8", "hgx-a100:nodes=8,gpus=4"}) {
     int folded = 0;
     for (const auto* planner : {"forest", "hierarchical"}) {
       for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce}) compare({machine, planner, kind}, folded);

@@ -55,7 +55,7 @@ class Search {
     // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
     std::vector<PacketWire> tried;
     std::array protocols{Protocol::ll, Protocol::ll128, Protocol::lamport};
-    // Packets of large programs take seconds. Lamport's carry twice what LL's do, so where they gain nothing LL's do not, either.
+    // Packets of large programs take seconds. LL's carry half of what Lamport's do, so where there are those, LL's are not made, too.
     const bool lamport_first = whole_instructions_of(sliced->program) >= many_instructions &&
                                wire_for(Protocol::lamport, sliced->program, evaluator_.peer_access()) == PacketWire::lamport;
     if (lamport_first) std::ranges::reverse(protocols);
@@ -69,7 +69,7 @@ class Search {
       tuning.protocol = protocol;
       auto trial = try_packets(*sliced, tuning, wire);
       const bool gains = trial && trial->time.count() < sliced->time.count() * (1 - least_gain);
-      in_vain = in_vain || (lamport_first && wire == PacketWire::lamport && !gains);
+      in_vain = in_vain || (lamport_first && wire == PacketWire::lamport);
       if (gains) sliced = *std::move(trial);
     }
     return sliced;

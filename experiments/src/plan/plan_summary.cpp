@@ -9,6 +9,7 @@
 
 #include "p2plab/base/quantity.h"
 #include "p2plab/program/alike.h"
+#include "p2plab/program/packet_program.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/segments/segments.h"
 #include "plan/collective_bound.h"
@@ -153,6 +154,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .over_servers = over_servers(evaluator, evaluation),
                      .synthesis = synthesis,
                      .thread_blocks = evaluation.program.blocks(),
+                     .columns = evaluation.program.packets ? evaluation.program.packets->columns : 1,
                      .scratch = std::ranges::max(evaluation.program.memory, {}, &RankMemory::scratch).scratch,
                      .host = std::ranges::max(evaluation.program.memory, {}, &RankMemory::host).host,
                      .bottleneck = limit.name,
@@ -216,7 +218,8 @@ std::string to_text(const PlanSummary& plan) {
   }
   if (!plan.floors.empty()) text += latency_text(plan);
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
-  text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.thread_blocks, slicing(plan.tuning));
+  text += plan.columns > 1 ? fmt::format("  runs as          packets in {} columns of each GPU's threads\n", plan.columns)
+                           : fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.thread_blocks, slicing(plan.tuning));
   text += fmt::format("  memory           {} of scratch a GPU{}\n", about(plan.scratch),
                       plan.host > Bytes{0} ? fmt::format(", {} in its host", about(plan.host)) : "");
   text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());
@@ -262,6 +265,7 @@ std::string to_json(const PlanSummary& plan) {
                               {"predicted_high_us", end(&Interval::high)},
                               {"rests_on", rests_on_json(plan.rests_on, "predicted_us")},
                               {"also_assumed", also_assumed_json(plan.rests_on)}};
+  if (plan.columns > 1) json["columns"] = plan.columns;
   if (plan.over_servers)
     json["over_servers"] = {{"servers", plan.over_servers->servers},
                             {"stages", plan.over_servers->stages},

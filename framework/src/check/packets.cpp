@@ -21,7 +21,9 @@ struct Sender {
 class PacketChecker {
  public:
   PacketChecker(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets)
-      : peer_access_(peer_access), program_(program), packets_(packets), senders_(packets.messages.size()) {}
+      : peer_access_(peer_access), program_(program), packets_(packets), senders_(packets.messages.size()) {
+    for (const auto& items : packets.ranks) lane_of_.emplace_back(items.size());
+  }
 
   Result<ProgramProof> run(const checking::Owed& owed, const checking::LessOrder& less_order = {}) {
     if (auto ok = check_shape(); !ok) return std::move(ok).error();
@@ -34,44 +36,14 @@ class PacketChecker {
     auto proof = checking::prove_accesses(as_program_, *std::move(blocks), owed);
     if (!proof) {
       auto error = std::move(proof).error();
-      error.notes.emplace_back("of the packets: each lane is a rank, each instruction an item, landing slots follow scratch and host memory");
+      error.notes.emplace_back(
+          "of the packets: each lane is a column of a rank's threads, each instruction an item, landing slots follow scratch and host memory");
       return error;
     }
     return proof;
   }
 
-  // Slots have three copies, of which a call takes the next: it reads and writes one and clears the one for the call after next. A sender is never
-  // two calls ahead of a reader if it knows, when its call ends, that the reader has begun the same call: then the reader has ended the one before,
-  // in which it read what will be overwritten and cleared what will be written. Whoever has begun tells so by all that it sends, and what reached it.
-  Status check_next_call() const {
-    const auto n = packets_.ranks.size();
-    std::vector<std::vector<bool>> known(n, std::vector<bool>(n));
-    for (std::size_t r = 0; r < n; ++r) known[r][r] = true;
-    std::vector<std::vector<bool>> carried(packets_.messages.size());
-    checking::Order order(as_program_);
-    if (auto ok = order.find_sequence(); !ok) return ok;
-    for (const auto index : order.sequence()) {
-      const auto rank = order.lane_of(index);
-      const auto& item = packets_.ranks[rank][index - as_program_.lanes[rank].first];
-      for (const auto& source : item.sources) {
-        if (!is_landing(source)) continue;
-        const auto& told = carried[static_cast<std::size_t>(source.message)];
-        for (std::size_t r = 0; r < n; ++r) known[rank][r] = known[rank][r] || told[r];
-      }
-      for (const auto& to : item.destinations) {
-        if (is_landing(to)) carried[static_cast<std::size_t>(to.message)] = known[rank];
-      }
-    }
-    for (std::size_t m = 0; m < packets_.messages.size(); ++m) {
-      const auto& [from, to] = packets_.messages[m];
-      if (senders_[m].rank < 0 || known[from.index()][to.index()]) continue;
-      return fail(
-          fmt::format("rank {} may send message {} of the next call but one while rank {} still reads it: nothing tells rank {} that rank {} "
-                      "has begun the call",
-                      from.value, m, to.value, from.value, to.value));
-    }
-    return {};
-  }
+  Status check_next_call() const { return checking::check_next_call(packets_, as_program_); }
 
  private:
   static Error fail(std::string message) { return Error{ErrorCode::verification_failed, std::move(message)}; }
@@ -92,7 +64,12 @@ class PacketChecker {
     }
     for (std::size_t r = 0; r < ranks; ++r) {
       const auto& items = packets_.ranks[r];
-      if (!items.empty() && items.front().joins) return fail(r, 0, items.front(), "joins an item before the first");
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        const auto before = i > 0 ? items[i - 1].column : -1;
+        if (items[i].column < std::max(before, 0) || items[i].column >= packets_.columns)
+          return fail(r, i, items[i], fmt::format("is in column {} of {}, after one in column {}", items[i].column, packets_.columns, before));
+        if (items[i].joins && items[i].column != before) return fail(r, i, items[i], "joins an item before the first");
+      }
     }
     return {};
   }
@@ -200,9 +177,10 @@ class PacketChecker {
     for (std::size_t r = 0; r < packets_.ranks.size(); ++r) {
       out.memory[r].scratch += Bytes{packets_.landing[r]};
       out.memory[r].host += Bytes{packets_.host_landing[r]};
+    }
+    add_lanes();
+    for (std::size_t r = 0; r < packets_.ranks.size(); ++r) {
       const auto& items = packets_.ranks[r];
-      out.lanes.push_back(
-          {Rank{static_cast<std::int64_t>(r)}, static_cast<std::uint32_t>(out.instructions.size()), static_cast<std::uint32_t>(items.size())});
       for (std::size_t i = 0; i < items.size();) {
         auto end = i + 1;
         while (end < items.size() && items[end].joins) ++end;
@@ -211,6 +189,17 @@ class PacketChecker {
       }
     }
     return {};
+  }
+
+  // Instructions are items in the order of ranks.
+  void add_lanes() {
+    std::uint32_t next = 0;
+    for (const auto& column : columns_of(packets_)) {
+      const LaneId lane{std::ssize(as_program_.lanes)};
+      as_program_.lanes.push_back({column.rank, next, column.end - column.first});
+      next += column.end - column.first;
+      for (auto i = column.first; i < column.end; ++i) lane_of_[column.rank.index()][i] = {lane, static_cast<std::int32_t>(i - column.first)};
+    }
   }
 
   // Items [begin, end) of a rank load their packets together: none stores before all that land for any of them have arrived, and none sees what
@@ -223,7 +212,7 @@ class PacketChecker {
       for (const auto& source : items[i].sources) {
         if (!is_landing(source)) continue;
         const auto& sender = senders_[static_cast<std::size_t>(source.message)];
-        waits.push_back({LaneId{sender.rank}, sender.item});
+        waits.push_back(lane_of_[static_cast<std::size_t>(sender.rank)][static_cast<std::size_t>(sender.item)]);
       }
       for (auto earlier = begin; earlier < i; ++earlier) {
         if (meet(items[earlier], items[i])) return fail(rank, i, items[i], fmt::format("is loaded before item {} has stored what it reads", earlier));
@@ -265,7 +254,8 @@ class PacketChecker {
   const PeerAccess& peer_access_;
   const Program& program_;
   const PacketProgram& packets_;
-  std::vector<Sender> senders_;  // by message
+  std::vector<Sender> senders_;             // by message
+  std::vector<std::vector<Wait>> lane_of_;  // by rank, by item: its lane, and where it stands there
   Program as_program_;
 };
 

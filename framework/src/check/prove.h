@@ -49,4 +49,8 @@ using LessOrder = std::function<Program(const Program&)>;
 Result<ProgramProof> check_packets_of_call(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets, const Owed& owed,
                                            const LessOrder& less_order = {});
 
+/// That no rank, when a call ends, may write into slots that are still read. Of packets that hold within a call, written out as a program: a lane for
+/// each column, an instruction for each item.
+Status check_next_call(const PacketProgram& packets, const Program& as_program);
+
 }  // namespace p2plab::checking

@@ -14,7 +14,9 @@ BasePlaces::BasePlaces(const Schedule& schedule, const Lowering& lowering, const
       const auto& here = base.operands[instruction.operands + o];
       const auto there = lowering.operand(schedule.in_image(images.back(here.rank), named), {}, o);
       const auto take = [&](Places& places, std::int64_t from, std::int64_t to) {
-        auto& place = places[{here.rank, here.buffer, from}];
+        const auto number = places.numbers.number({here.rank.value, here.buffer, from});
+        if (number == places.places.size()) places.places.emplace_back();
+        auto& place = places.places[number];
         place = {to, std::max(place.bytes, instruction.bytes)};
       };
       take(there_, here.offset, there.offset);

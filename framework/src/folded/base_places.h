@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <tuple>
+#include <vector>
 
 #include "lowering/lowering.h"
 #include "p2plab/program/packet_program.h"
+#include "program/packet_places.h"
 
 namespace p2plab {
 
@@ -23,16 +23,18 @@ class BasePlaces {
   BasePlaces(const Schedule& schedule, const Lowering& lowering, const Program& base);
 
   /// Of a place in the memory of `rank` in image 0: where it is at the representative, in the image that carries the rank there.
-  std::optional<Place> there(Rank rank, Buffer buffer, std::int64_t offset) const { return find(there_, {rank, buffer, offset}); }
+  std::optional<Place> there(Rank rank, Buffer buffer, std::int64_t offset) const { return find(there_, {rank.value, buffer, offset}); }
   /// And back.
-  std::optional<Place> back(Rank rank, Buffer buffer, std::int64_t offset) const { return find(back_, {rank, buffer, offset}); }
+  std::optional<Place> back(Rank rank, Buffer buffer, std::int64_t offset) const { return find(back_, {rank.value, buffer, offset}); }
 
  private:
-  using Key = std::tuple<Rank, Buffer, std::int64_t>;
-  using Places = std::map<Key, Place>;
-  static std::optional<Place> find(const Places& places, const Key& key) {
-    const auto found = places.find(key);
-    return found == places.end() ? std::nullopt : std::optional{found->second};
+  struct Places {
+    PlaceNumbers numbers{0};
+    std::vector<Place> places = {};  // by number
+  };
+  static std::optional<Place> find(const Places& places, const PlaceNumbers::Key& key) {
+    const auto number = places.numbers.find(key);
+    return number ? std::optional{places.places[*number]} : std::nullopt;
   }
   Places there_;
   Places back_;

@@ -57,8 +57,11 @@ class FoldedPackets {
         if (rank.value < 0 || rank.index() >= n) return fail(fmt::format("has a message of rank {}", rank.value));
       }
     }
-    for (const auto& items : packets_.ranks) {
-      if (!items.empty() && items.front().joins) return fail("has an item that joins one before the first");
+    for (const auto& column : columns_of(packets_)) {
+      const auto& items = packets_.ranks[column.rank.index()];
+      if (items[column.first].joins) return fail("has an item that joins one before the first");
+      if (items[column.first].column < (column.first > 0 ? items[column.first - 1].column : 0) || items[column.first].column >= packets_.columns)
+        return fail(fmt::format("has rank {} take column {} of {}", column.rank.value, items[column.first].column, packets_.columns));
     }
     return {};
   }
@@ -70,6 +73,7 @@ class FoldedPackets {
     in_base_.landing = packets_.landing;
     in_base_.host_landing = packets_.host_landing;
     in_base_.most_bytes = packets_.most_bytes;
+    in_base_.columns = packets_.columns;
     in_base_.ranks.resize(packets_.ranks.size());
     std::vector<std::size_t> groups(packets_.ranks.size(), 0);  // by rank: that of its last item, counted from 1
     std::size_t group = 0;
@@ -157,36 +161,37 @@ class FoldedPackets {
 
   // Takes each representative as far as what it needs was sent, in all images at once.
   Status check_calls() const {
-    const auto n = packets_.ranks.size();
-    std::vector<RankSet> known(n, RankSet(n));
-    for (std::size_t r = 0; r < n; ++r) known[r].add(rank_of(r));
-    CarriedSets carried(packets_.messages.size(), n);
+    const auto columns = columns_of(packets_);
+    const bool learns = !DirectWords(packets_, &images_).suffice();
+    ColumnSets known(packets_);
+    CarriedSets carried(learns ? packets_.messages.size() : 0, packets_.ranks.size());
     std::vector<bool> sent(packets_.messages.size());
-    std::vector<std::size_t> at(n);
+    std::vector<std::uint32_t> at;
+    for (const auto& column : columns) at.push_back(column.first);
     const auto there = [&](const PacketOperand& source) { return !is_landing(source) || sent[static_cast<std::size_t>(source.message)]; };
     for (bool moves = true; std::exchange(moves, false);) {
-      for (std::size_t r = 0; r < n; ++r) {
-        const auto& items = packets_.ranks[r];
-        while (at[r] < items.size()) {
-          auto end = at[r] + 1;
-          while (end < items.size() && items[end].joins) ++end;
-          const std::span group{items.data() + at[r], end - at[r]};
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        const auto& items = packets_.ranks[columns[c].rank.index()];
+        while (at[c] < columns[c].end) {
+          auto end = at[c] + 1;
+          while (end < columns[c].end && items[end].joins) ++end;
+          const std::span group{items.data() + at[c], end - at[c]};
           if (!std::ranges::all_of(group, [&](const PacketItem& item) { return std::ranges::all_of(item.sources, there); })) break;
           for (const auto& item : group) {
-            learn(item, known[r], carried);
+            if (learns) learn(item, known.of(columns[c].rank, item.column), carried);
             for (const auto& to : item.destinations) {
               if (is_landing(to)) sent[static_cast<std::size_t>(to.message)] = true;
             }
           }
-          at[r] = end;
+          at[c] = end;
           moves = true;
         }
       }
     }
-    for (std::size_t r = 0; r < n; ++r) {
-      if (at[r] < packets_.ranks[r].size()) return fail(fmt::format("waits in a circle: rank {} does not get past item {}", r, at[r]));
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      if (at[c] < columns[c].end) return fail(fmt::format("waits in a circle: rank {} does not get past item {}", columns[c].rank.value, at[c]));
     }
-    return check_next_call(known);
+    return learns ? check_next_call(std::move(known).of_ranks()) : Status{};
   }
 
   void learn(const PacketItem& item, RankSet& mine, CarriedSets& carried) const {

@@ -44,7 +44,7 @@ std::optional<PacketProgram> fold_packets(const Program& base, const PeerAccess&
     for (const auto& item : ranks[r]) packets.ranks[images.representative(rank).index()].push_back(moved(item, rank, images, places));
   }
   for (auto& items : packets.ranks) std::ranges::stable_sort(items, {}, &PacketItem::order);
-  finish_packets(packets, peer_access, view);
+  finish_packets(packets, base, peer_access, view);
   if (std::ranges::any_of(packets.host_landing, [](std::int64_t bytes) { return bytes > 0; })) return std::nullopt;
   if (std::ranges::any_of(packets.messages,
                           [&](const auto& message) { return image_out_of_reach(peer_access, images, message.from, message.to).has_value(); }))

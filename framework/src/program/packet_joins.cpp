@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "program/packet_slots.h"
 
@@ -49,8 +50,9 @@ class Group {
 void mark_joins(PacketProgram& program) {
   for (auto& items : program.ranks) {
     Group group;
+    std::int32_t column = 0;
     for (auto& item : items) {
-      item.joins = group.takes(item);
+      item.joins = item.column == std::exchange(column, item.column) && group.takes(item);
       item.joins ? group.add(item) : group.begin_with(item);
     }
   }

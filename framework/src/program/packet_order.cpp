@@ -51,10 +51,12 @@ void rotate_peers(PacketProgram& program, Rank rank, const RankView& view) {
 
 }  // namespace
 
-void finish_packets(PacketProgram& program, const PeerAccess& peer_access, const RankView& view) {
+void finish_packets(PacketProgram& program, const Program& made_of, const PeerAccess& peer_access, const RankView& view) {
   BufferPlaces written;
   for (auto& items : program.ranks) send_first(items, written);
+  deal_to_columns(program, made_of);
   add_tokens(program, peer_access, view);
+  for (auto& items : program.ranks) std::ranges::stable_sort(items, {}, &PacketItem::column);
   for (std::size_t r = 0; r < program.ranks.size(); ++r) rotate_peers(program, Rank{static_cast<std::int64_t>(r)}, view);
   mark_joins(program);
 }

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <unordered_set>
 #include <utility>
@@ -41,6 +42,15 @@ class PlaceNumbers {
       if (keys_[buckets_[at]] == key) return buckets_[at];
     }
   }
+  /// That of a key, if it was met.
+  std::optional<std::size_t> find(const Key& key) const {
+    const auto mask = buckets_.size() - 1;
+    for (auto at = hash_of(key) & mask; buckets_[at] != unused; at = (at + 1) & mask) {
+      if (keys_[buckets_[at]] == key) return buckets_[at];
+    }
+    return std::nullopt;
+  }
+  std::size_t size() const { return keys_.size(); }
   const Key& key(std::size_t number) const& { return keys_[number]; }
   const Key& key(std::size_t number) && = delete;
 

@@ -270,7 +270,7 @@ PacketProgram make_packet_program(const Program& program, const PeerAccess& peer
   if (program.images != nullptr) {
     for (auto& items : packets.ranks) std::ranges::stable_sort(items, {}, &PacketItem::order);
   }
-  finish_packets(packets, peer_access, RankView{program.images.get()});
+  finish_packets(packets, program, peer_access, RankView{program.images.get()});
   return packets;
 }
 

@@ -35,8 +35,11 @@ PacketOperand add_slot(PacketProgram& program, const SlotRequest& request, std::
 /// The items of a program, but for their last order. `counted`: slots are counted by representative, so that those of all images can lie there.
 PacketProgram list_packets(const Program& program, const PeerAccess& peer_access, PacketWire wire, const RankView& counted);
 
-/// Gives items their order (pure sends first, each rank's next neighbour first), tokens and joins.
-void finish_packets(PacketProgram& program, const PeerAccess& peer_access, const RankView& view);
+/// Gives items their order (pure sends first, each rank's next neighbour first), columns, tokens and joins. `made_of`: what was listed.
+void finish_packets(PacketProgram& program, const Program& made_of, const PeerAccess& peer_access, const RankView& view);
+
+/// Where some rank has more items than code for its threads would be made of, deals those that touch no memory of each other out to columns.
+void deal_to_columns(PacketProgram& program, const Program& made_of);
 
 /// Adds the tokens that a packet program needs. A rank must not end a call before everyone into whose slots it writes has begun it: else it could be
 /// two calls ahead and overwrite a slot that is still to be read. Where the data itself does not tell, a token does: sent first of all, awaited last.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "program/packet_slots.h"
 #include "program/rank_set.h"
@@ -31,12 +32,11 @@ std::vector<ListedItem> in_list_order(const PacketProgram& program) {
 // folded program a message says what it says in image 0, and elsewhere that, moved.
 std::vector<RankSet> known_to_have_begun(const PacketProgram& program, const RankImages* images) {
   const auto n = program.ranks.size();
-  std::vector<RankSet> known(n, RankSet(n));
-  for (std::size_t r = 0; r < n; ++r) known[r].add(Rank{static_cast<std::int64_t>(r)});
+  ColumnSets known(program);
   CarriedSets carried(program.messages.size(), n);
   RankSet in_image_0(n);
   for (const auto& place : in_list_order(program)) {
-    auto& mine = known[place.rank.index()];
+    auto& mine = known.of(place.rank, program.ranks[place.rank.index()][place.index].column);
     const auto& item = program.ranks[place.rank.index()][place.index];
     for (const auto& source : item.sources) {
       if (!is_landing(source)) continue;
@@ -53,20 +53,21 @@ std::vector<RankSet> known_to_have_begun(const PacketProgram& program, const Ran
       std::ranges::copy(in_image_0.words(), carried.of(destination.message).begin());
     }
   }
-  return known;
+  return std::move(known).of_ranks();
 }
 
 class Tokens {
  public:
   Tokens(PacketProgram& program, const PeerAccess& peer_access, const RankView& view)
-      : program_(program), peer_access_(peer_access), view_(view), first_(program.ranks.size()) {}
+      : program_(program), peer_access_(peer_access), view_(view), first_(program.ranks.size()), awaited_(program.ranks.size()) {}
 
   // From a reader to a writer; by writer, in the order in which it sees the readers.
   void add(Rank from, Rank to) {
     const auto host = peer_access_.connected(from, to) ? std::nullopt : std::optional(to);
     const auto area = program_.folded ? view_.self(host.value_or(to)) : host.value_or(to);
     auto slot = add_slot(program_, {.message = {from, to}, .host = host, .bytes = token_bytes}, area);
-    program_.ranks[to.index()].push_back({.step = no_step, .order = token_order, .bytes = token_bytes, .sources = {slot}});
+    const auto column = awaited_[to.index()]++ % program_.columns;
+    program_.ranks[to.index()].push_back({.step = no_step, .order = token_order, .bytes = token_bytes, .column = column, .sources = {slot}});
     // Who does the same as the reader is there instead of it, in another image.
     const auto sender = program_.folded ? view_.self(from) : from;
     if (program_.folded) {
@@ -84,6 +85,7 @@ class Tokens {
       const Rank rank{static_cast<std::int64_t>(r)};
       auto& first = first_[r];
       std::ranges::stable_sort(first, {}, [&](const PacketItem& item) { return view_.other(rank, item.destinations[0].rank); });
+      for (std::size_t i = 0; i < first.size(); ++i) first[i].column = static_cast<std::int32_t>(i) % program_.columns;
       auto& items = program_.ranks[r];
       items.insert(items.begin(), std::make_move_iterator(first.rbegin()), std::make_move_iterator(first.rend()));
     }
@@ -94,24 +96,20 @@ class Tokens {
   const PeerAccess& peer_access_;
   const RankView& view_;
   std::vector<std::vector<PacketItem>> first_;  // by rank
+  std::vector<std::int32_t> awaited_;           // by rank: how many tokens
 };
 
 }  // namespace
 
 void add_tokens(PacketProgram& program, const PeerAccess& peer_access, const RankView& view) {
+  const DirectWords direct(program, view.images());
+  if (direct.suffice()) return;
   const auto known = known_to_have_begun(program, view.images());
   const auto n = program.ranks.size();
   Tokens tokens(program, peer_access, view);
   for (std::size_t w = 0; w < n; ++w) {
     const Rank writer{static_cast<std::int64_t>(w)};
-    RankSet into(n);  // whose slots it writes
-    for (const auto& item : program.ranks[w]) {
-      for (const auto& to : item.destinations) {
-        if (!is_landing(to)) continue;
-        const auto reader = program.messages[static_cast<std::size_t>(to.message)].to;
-        into.add(program.folded ? view.images()->moved(to.image, reader) : reader);
-      }
-    }
+    const auto& into = direct.written[w];
     std::vector<Rank> readers;
     for (std::size_t r = 0; r < n; ++r) {
       const Rank reader{static_cast<std::int64_t>(r)};

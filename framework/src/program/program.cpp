@@ -62,6 +62,7 @@ void add_settings(Digest& digest, const Program& program) {
 // The items follow from the rest and from who reaches whom, which the landing slots tell.
 void add_packets(Digest& digest, const PacketProgram& packets) {
   digest.add(static_cast<std::int64_t>(packets.wire));
+  if (packets.columns > 1) digest.add(packets.columns);
   for (const auto* sizes : {&packets.landing, &packets.host_landing}) {
     for (const auto bytes : *sizes) digest.add(bytes);
   }

@@ -1,12 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element-by-element interpreter: a thread takes its packets through all items of its rank, with nothing between threads. Sources come in waves:
-// all loads of a wave are in flight together, and the wave waits once for everything that is to land (packet_waves.h). The same source runs on GPUs
-// with tables read at run time, with tables that are constants (then it becomes a specialised kernel: fixed_tables.h), and with atomics on the CPU.
+// The element-by-element interpreter: a thread takes its packets through all items of its column, with nothing between threads. Sources come in
+// waves: all loads of a wave are in flight together, and the wave waits once for everything that is to land (packet_waves.h). The same source runs on
+// GPUs with tables read at run time, with tables that are constants (then it becomes a specialised kernel: fixed_tables.h), and with atomics on the
+// CPU.
 #pragma once
 
 #include "device/packet_waves.h"
 
 namespace p2plab::device {
+
+/// Where a block stands. A rank's blocks are dealt out to its columns, an equal run of them each, and those of a column share its packets.
+struct ColumnPlace {
+  std::uint32_t column = 0;
+  std::uint32_t block = 0;  // of the column's
+  std::uint32_t blocks = 1;
+};
+template <class Machine, class Tables>
+constexpr ColumnPlace column_place(const args::PacketCall& call) {
+  if (Tables::waves >= 0 || call.columns <= 1) return {0, Machine::block(), Machine::blocks()};
+  const auto blocks = Machine::blocks() / call.columns;
+  return {Machine::block() / blocks, Machine::block() % blocks, blocks};
+}
+
+/// A rank's tables as a block's column has them; `call`, too, becomes that of the column.
+template <class Machine, class Tables>
+constexpr Tables tables_of_column(const Tables& tables, args::PacketCall& call) {
+  if (call.columns <= 1) return tables;
+  const auto mine = tables.column(column_place<Machine, Tables>(call).column);
+  call.waves = mine.waves;
+  call.source_count = mine.sources;
+  call.store_count = mine.stores;
+  return tables.from(mine);
+}
 
 /// Takes a packet through the item that begins with wave `w`; `w` becomes the first wave of the next.
 template <class Machine, class Wire, class Combine, class Tables, class Context>
@@ -98,16 +123,17 @@ constexpr void carry_once(const Combine& combine, const Tables& tables, const ar
   context.notes.end(context.epoch);
 }
 
-/// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once. The call's number. With Ends the call's end
-/// is noted; else rows follow.
+/// All packets of a column, in strides of its blocks; every rank must have the same grid, all of it resident at once. The call's number. With Ends
+/// the call's end is noted; else rows follow.
 template <class Machine, class Wire, bool Ends, class Combine, class Tables>
 constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tables, const args::PacketCall& call, CallNotes<Machine, Tables>& notes) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
   const auto number = Machine::load_32(counter);
   notes.begin(number);
   PacketContext<Machine, Tables, Ends && Tables::once> context{notes, number, call.area};
-  const auto step = Machine::blocks() * Machine::threads();
-  auto first = Machine::block() * Machine::threads() + Machine::thread();
+  const auto place = column_place<Machine, Tables>(call);
+  const auto step = place.blocks * Machine::threads();
+  auto first = place.block * Machine::threads() + Machine::thread();
   if constexpr (Tables::once && Ends) {
     if (first < call.packets) carry_once<Machine, Wire>(combine, tables, call, context, first);
   } else if constexpr (Tables::once) {

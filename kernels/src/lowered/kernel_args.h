@@ -44,6 +44,16 @@ inline constexpr int store_source_shift = 60;
 inline constexpr PacketStore store_address = (PacketStore{1} << store_source_shift) - 1;
 constexpr std::uint32_t store_source(PacketStore store) { return static_cast<std::uint32_t>(store >> store_source_shift & 7); }
 
+/// What one column of a rank's threads (PacketProgram::columns) has of the rank's tables: it counts waves, sources and stores from its own first.
+struct ColumnTables {
+  std::uint32_t wave = 0;  // its first
+  std::uint32_t waves = 0;
+  std::uint32_t source = 0;
+  std::uint32_t sources = 0;
+  std::uint32_t store = 0;
+  std::uint32_t stores = 0;
+};
+
 /// Where a kernel writes how long a call took; all zero: nowhere. One thread does so, at the kernel's end, by stores that nobody waits for.
 struct CallJournal {
   std::uint64_t counts = 0;  // address of a CallCounts: of a call in a graph, which no host sees replayed
@@ -146,6 +156,7 @@ struct PacketCall {
   std::int32_t divisor = 1;
   std::uint32_t source_count = 0;
   std::uint32_t store_count = 0;
+  std::uint32_t columns = 1;  // that the grid's blocks are dealt out to, an equal run of them each
   std::uint64_t report = 0;   // address of the rank's HangReport, in pinned host memory
   std::uint64_t abort = 0;    // address of the shared abort word, in pinned host memory
   std::uint64_t timeout = 0;  // nanoseconds that a thread waits for one packet

@@ -40,11 +40,12 @@ struct LaunchShape {
   bool programmatic = false;  // set up while the kernel before it still runs
 };
 
-/// Waves, sources and stores of a packet program, in device memory.
+/// Waves, sources and stores of a packet program, and what each column has of them, in device memory.
 struct PacketTables {
   const args::PacketWave* waves = nullptr;
   const args::PacketSource* sources = nullptr;
   const args::PacketStore* stores = nullptr;
+  const args::ColumnTables* columns = nullptr;
 };
 
 /// Launches on the current device. Codes are cudaError_t's.

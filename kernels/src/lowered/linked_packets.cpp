@@ -31,6 +31,7 @@ class PacketLinker {
       : program_(program), addresses_(addresses), wire_(wire), width_(width) {}
 
   void add(const PacketItem& item, std::uint8_t stage) {
+    if (item.column >= std::ssize(linked_.columns)) begin_columns(item.column + 1);
     const bool full = wave_.count == width_ || wave_.stores + item.destinations.size() > most_stores;
     if (wave_.count > 0 && (full || !item.joins)) close();
     stage_ = stage;
@@ -40,17 +41,39 @@ class PacketLinker {
   }
 
   LinkedPackets finish() {
-    if (wave_.count > 0) close();
+    begin_columns(program_.columns);
+    end_column();
     for (auto& [parameter, buffer] : callers_stores_) linked_.of_caller.push_back({parameter + linked_.sources.size(), buffer});
     linked_.whole_packets = aligned_ && !linked_.sources.empty() ? static_cast<std::uint32_t>(whole_packets_of(wire_, shortest_)) : 0;
     return std::move(linked_);
   }
 
  private:
+  // So many in all; those between have no items.
+  void begin_columns(std::int32_t count) {
+    while (std::ssize(linked_.columns) < count) {
+      end_column();
+      linked_.columns.push_back({.wave = static_cast<std::uint32_t>(linked_.waves.size()),
+                                 .source = static_cast<std::uint32_t>(linked_.sources.size()),
+                                 .store = static_cast<std::uint32_t>(linked_.stores.size())});
+      wave_ = {};
+    }
+  }
+  void end_column() {
+    if (wave_.count > 0) close();
+    if (linked_.columns.empty()) return;
+    auto& column = linked_.columns.back();
+    column.waves = static_cast<std::uint32_t>(linked_.waves.size()) - column.wave;
+    column.sources = static_cast<std::uint32_t>(linked_.sources.size()) - column.source;
+    column.stores = static_cast<std::uint32_t>(linked_.stores.size()) - column.store;
+  }
+
   void close() {
     linked_.waves.push_back(wave_);
     linked_.stages.push_back(stage_);
-    wave_ = {.first = static_cast<std::uint16_t>(linked_.sources.size()), .store = static_cast<std::uint16_t>(linked_.stores.size())};
+    const auto& column = linked_.columns.back();
+    wave_ = {.first = static_cast<std::uint16_t>(linked_.sources.size() - column.source),
+             .store = static_cast<std::uint16_t>(linked_.stores.size() - column.store)};
   }
 
   void add_sum(const PacketItem& item) {

@@ -37,12 +37,13 @@ struct CallersAddress {
 };
 
 struct LinkedPackets {
-  std::vector<args::PacketWave> waves;
+  std::vector<args::PacketWave> waves;  // column after column, as `columns` says
   std::vector<args::PacketSource> sources;
   std::vector<args::PacketStore> stores;
-  std::vector<SourceOrigin> origins;      // per source
-  std::vector<std::uint8_t> stages;       // per wave, as packet_stages says
-  std::vector<CallersAddress> of_caller;  // where the linked rank's buffers are those of a call
+  std::vector<args::ColumnTables> columns;  // as many as the program has, also where a rank has nothing to do in one
+  std::vector<SourceOrigin> origins;        // per source
+  std::vector<std::uint8_t> stages;         // per wave, as packet_stages says
+  std::vector<CallersAddress> of_caller;    // where the linked rank's buffers are those of a call
   std::int32_t divisor = 1;
   std::uint32_t whole_packets = 0;  // so many are whole in every item, with aligned addresses
 };

@@ -5,16 +5,20 @@
 
 namespace p2plab {
 
-std::vector<std::vector<std::int32_t>> noted_items(const LinkedPackets& linked) {
-  std::vector<std::vector<std::int32_t>> items;
-  for (const auto& wave : linked.waves) {
-    auto& steps = items.emplace_back();
-    for (int k = 0; k < wave.count; ++k) {
-      const auto step = static_cast<std::int32_t>(linked.origins[wave.first + static_cast<std::size_t>(k)].step.value);
-      if (std::ranges::find(steps, step) == steps.end()) steps.push_back(step);
+std::vector<std::vector<std::vector<std::int32_t>>> noted_items(const LinkedPackets& linked) {
+  std::vector<std::vector<std::vector<std::int32_t>>> columns;
+  for (const auto& column : linked.columns) {
+    auto& items = columns.emplace_back();
+    for (std::uint32_t w = 0; w < column.waves; ++w) {
+      const auto& wave = linked.waves[column.wave + w];
+      auto& steps = items.emplace_back();
+      for (std::uint32_t k = 0; k < wave.count; ++k) {
+        const auto step = static_cast<std::int32_t>(linked.origins[column.source + wave.first + k].step.value);
+        if (std::ranges::find(steps, step) == steps.end()) steps.push_back(step);
+      }
     }
   }
-  return items;
+  return columns;
 }
 
 std::vector<std::vector<std::vector<std::int32_t>>> noted_items(const Program& program, Rank rank) {

@@ -8,8 +8,8 @@
 
 namespace p2plab {
 
-/// By wave, of the item that begins with it or of all that are copied in it.
-std::vector<std::vector<std::int32_t>> noted_items(const LinkedPackets& linked);
+/// By column, by wave, of the item that begins with it or of all that are copied in it.
+std::vector<std::vector<std::vector<std::int32_t>>> noted_items(const LinkedPackets& linked);
 /// By lane of the rank, by instruction.
 std::vector<std::vector<std::vector<std::int32_t>>> noted_items(const Program& program, Rank rank);
 

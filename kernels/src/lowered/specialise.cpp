@@ -58,11 +58,12 @@ bool can_specialise(const LinkedPackets& linked) {
     constexpr auto both = args::wave_begins | args::wave_ends;
     return (wave.flags & args::wave_adds) == 0 || (wave.flags & both) == both;
   };
-  return !linked.waves.empty() && linked.waves.size() <= most_waves && linked.sources.size() <= most_sources && !linked.stores.empty() &&
-         linked.stores.size() <= most_made_stores && std::ranges::all_of(linked.waves, whole);
+  return linked.columns.size() == 1 && !linked.waves.empty() && linked.waves.size() <= most_waves && linked.sources.size() <= most_sources &&
+         !linked.stores.empty() && linked.stores.size() <= most_made_stores && std::ranges::all_of(linked.waves, whole);
 }
 
 bool can_specialise(const PacketProgram& program) {
+  if (program.columns > 1) return false;
   const std::vector<RankAddresses> anywhere(program.ranks.size());
   for (std::size_t r = 0; r < program.ranks.size(); ++r) {
     if (program.ranks[r].size() > most_sources + most_made_stores) return false;

@@ -37,8 +37,8 @@ struct PacketCode {
   std::optional<RowCode> rows = std::nullopt;
 };
 
-/// Can a kernel be made for these packets? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96
-/// stores. The second: for every rank of a program, whatever its memory.
+/// Can a kernel be made for these packets? They have one column, every item must fit into one wave, and the code must stay short: at most 16 waves,
+/// 64 sources and 96 stores. The second: for every rank of a program, whatever its memory.
 bool can_specialise(const LinkedPackets& linked);
 bool can_specialise(const PacketProgram& program);
 

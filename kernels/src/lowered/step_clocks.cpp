@@ -166,35 +166,37 @@ void add_arrivals(std::vector<Arrival>& arrivals, const Senders& senders, std::u
   for (auto each = begin; each != end; ++each) arrivals.push_back({each->second, to});
 }
 
+// Waves of all ranks, with the item that each belongs to.
+template <class Visit>
+void each_wave(std::span<const LinkedPackets> all, const Visit& visit) {
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    for (std::size_t c = 0; c < all[r].columns.size(); ++c) {
+      const auto& column = all[r].columns[c];
+      Item item{.rank = static_cast<std::int32_t>(r), .lane = static_cast<std::int32_t>(c)};
+      for (std::uint32_t w = 0; w < column.waves; ++w) {
+        const auto& wave = all[r].waves[column.wave + w];
+        if ((wave.flags & args::wave_adds) == 0 || (wave.flags & args::wave_begins) != 0) item.item = w;
+        visit(all[r], column, wave, item);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Arrival> arrivals_of(std::span<const LinkedPackets> all) {
   Senders senders;
-  for (std::size_t r = 0; r < all.size(); ++r) {
-    const auto& linked = all[r];
-    std::uint32_t item = 0;
-    for (std::uint32_t w = 0; w < linked.waves.size(); ++w) {
-      const auto& wave = linked.waves[w];
-      if ((wave.flags & args::wave_adds) == 0 || (wave.flags & args::wave_begins) != 0) item = w;
-      for (std::size_t s = wave.store; s < std::size_t{wave.store} + wave.stores; ++s) {
-        if ((linked.stores[s] & args::store_lands) != 0)
-          senders.emplace(linked.stores[s] & args::store_address, Item{static_cast<std::int32_t>(r), 0, item});
-      }
+  each_wave(all, [&](const LinkedPackets& linked, const args::ColumnTables& column, const args::PacketWave& wave, const Item& item) {
+    for (auto s = column.store + wave.store; s < column.store + wave.store + wave.stores; ++s) {
+      if ((linked.stores[s] & args::store_lands) != 0) senders.emplace(linked.stores[s] & args::store_address, item);
     }
-  }
+  });
   std::vector<Arrival> arrivals;
-  for (std::size_t r = 0; r < all.size(); ++r) {
-    const auto& linked = all[r];
-    std::uint32_t item = 0;
-    for (std::uint32_t w = 0; w < linked.waves.size(); ++w) {
-      const auto& wave = linked.waves[w];
-      if ((wave.flags & args::wave_adds) == 0 || (wave.flags & args::wave_begins) != 0) item = w;
-      for (int k = 0; k < wave.count; ++k) {
-        if ((wave.lands >> k & 1) != 0)
-          add_arrivals(arrivals, senders, linked.sources[wave.first + static_cast<std::size_t>(k)].address, {static_cast<std::int32_t>(r), 0, item});
-      }
+  each_wave(all, [&](const LinkedPackets& linked, const args::ColumnTables& column, const args::PacketWave& wave, const Item& item) {
+    for (std::uint32_t k = 0; k < wave.count; ++k) {
+      if ((wave.lands >> k & 1) != 0) add_arrivals(arrivals, senders, linked.sources[column.source + wave.first + k].address, item);
     }
-  }
+  });
   return arrivals;
 }
 

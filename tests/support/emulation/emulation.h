@@ -46,9 +46,10 @@ class Emulation {
   std::uint64_t timeout = 20'000'000'000;
   std::uint32_t first_call = 0;
   int missing_rank = -1;                           // this rank never starts
+  std::int32_t most_columns = 1;                   // of threads: a block is a thread of this machine's
   std::function<void(PacketProgram&)> spoil = {};  // what is run by packets, before it is linked
 
-  // By the interpreter. A thread takes `batch` packets at a time.
+  // By the interpreter, with so many blocks for each column of the program. A thread takes `batch` packets at a time.
   template <class Wire, class Combine>
   void prepare_packets(std::uint32_t blocks, std::uint32_t batch = 1) {
     prepare_kernel<Wire>(blocks, batch, [](const VectorTables& tables, const args::PacketCall& call, std::size_t) {
@@ -62,7 +63,11 @@ class Emulation {
     launch_ = [this, blocks, kernel](std::vector<std::thread>& threads, std::size_t r) {
       const VectorTables tables{&linked_packets_[r]};
       const auto call = packet_calls_[r];
-      test::run_blocks(threads, blocks, [=] { kernel(tables, call, r); });
+      test::run_blocks(threads, blocks * call.columns, [=] {
+        auto mine = call;
+        const auto of_column = device::tables_of_column<Cpu>(tables, mine);
+        kernel(of_column, mine, r);
+      });
     };
   }
   std::uint64_t output(std::size_t rank) const { return addresses_[rank].buffers[1]; }
@@ -212,6 +217,7 @@ class Emulation {
     const bool lowered =
         program_.packets && (program_.packets->wire == wire || (program_.packets->wire == PacketWire::ll128 && wire == PacketWire::ll));
     packets_ = lowered ? program_.packets : std::make_shared<const PacketProgram>(make_packet_program(program_, peer_access_, wire));
+    if (packets_->columns > most_columns) packets_ = std::make_shared<const PacketProgram>(in_columns(*packets_, most_columns));
     if (spoil) {
       auto spoilt = std::make_shared<PacketProgram>(*packets_);
       spoil(*spoilt);
@@ -225,11 +231,13 @@ class Emulation {
     const auto stages = packet_stages(*packets_);
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
       linked_packets_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width, stages[r]));
-      args::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch, .journal = {}};
+      args::PacketCall call{
+          .epochs = take(Bytes{blocks * packets_->columns * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch, .journal = {}};
       call.report = reports_[r];
       call.abort = abort_;
       call.timeout = timeout;
-      for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
+      call.columns = static_cast<std::uint32_t>(packets_->columns);
+      for (std::uint32_t b = 0; b < blocks * call.columns; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
       call.packets = static_cast<std::uint32_t>(packets_of(wire, packets_->most_bytes));
       call.waves = static_cast<std::uint32_t>(linked_packets_.back().waves.size());
       call.divisor = linked_packets_.back().divisor;

@@ -27,6 +27,7 @@ struct CallCase {
   std::int64_t elements = 0;
   KernelShape shape = {};
   BufferUse use = BufferUse::registered;
+  const char* preset = "hgx-h200";  // of so many GPUs as the communicator has ranks
 };
 
 class FreshCalls {
@@ -60,6 +61,7 @@ class FreshCalls {
 
   std::string describe() const { return operation_->describe(); }
   const Schedule& schedule() const { return plan_->schedule; }
+  const Program& program() const { return *program_; }
   const Operation& operation() const { return *operation_; }
   const cuda::Buffers& buffers() const { return *buffers_; }
   const cuda::RankStreams& streams() const { return *streams_; }
@@ -67,7 +69,7 @@ class FreshCalls {
  private:
   FreshCalls(const std::vector<int>& devices, const CallCase& which)
       : devices_(devices),
-        machine_(*resolve_topology("hgx-h200:gpus=" + std::to_string(devices.size()))),
+        machine_(*resolve_topology(which.preset + (":gpus=" + std::to_string(devices.size())))),
         payload_{.elements = which.elements, .type = DataType::float16},
         use_(which.use),
         results_(devices.size()) {}

@@ -50,6 +50,7 @@ struct PlanSummary {
   std::optional<OverServers> over_servers = std::nullopt;  // none on one server, nor of very large plans
   Seconds synthesis{0};                                    // what planning took
   int thread_blocks = 0;
+  int columns = 1;   // of packets: a GPU's threads are parted into so many, which take items of their own
   Bytes scratch{0};  // of the rank that needs most, beside input and output: what relays and partial sums take
   Bytes host{0};     // the same in pinned host memory
   std::string bottleneck;

@@ -37,8 +37,9 @@ struct PacketItem {
   std::int64_t order = 0;  // place in the schedule's list order, for all ranks together; the same for ranks that do the same
   std::int64_t bytes = 0;
   bool divides = false;
-  bool joins = false;  // a copy whose packets are loaded, and waited for, together with those of the item before
+  bool joins = false;  // a copy whose packets are loaded, and waited for, together with those of the item before in its column
   std::int32_t divisor = 1;
+  std::int32_t column = 0;  // of threads, which takes it
   std::vector<PacketOperand> sources = {};
   std::vector<PacketOperand> destinations = {};
 
@@ -57,8 +58,8 @@ struct PacketMessage {
   Rank to;
 };
 
-/// The items of every rank in order, and how many bytes of landing slots each rank needs for one call (in its own memory, and in its pinned host
-/// memory for data that may not go directly).
+/// The items of every rank, column after column, each in order, and how many bytes of landing slots each rank needs for one call (in its own memory,
+/// and in its pinned host memory for data that may not go directly).
 struct PacketProgram {
   PacketWire wire = PacketWire::ll;
   std::vector<std::vector<PacketItem>> ranks;
@@ -66,6 +67,8 @@ struct PacketProgram {
   std::vector<std::int64_t> landing;
   std::vector<std::int64_t> host_landing;
   std::int64_t most_bytes = 0;  // of any item: how many packets a call has
+  /// Each rank's threads are parted into so many columns. Each column takes its own items, and nothing orders one after another.
+  std::int32_t columns = 1;
   /// Only the representatives of Program::images have items, and operands say of which image a message is. `messages` are those of image 0.
   bool folded = false;
 
@@ -73,13 +76,29 @@ struct PacketProgram {
   bool fits(const PeerAccess& peer_access) const;
 };
 
+/// Items [first, end) of a rank: those of one column of its threads.
+struct PacketColumn {
+  Rank rank;
+  std::uint32_t first = 0;
+  std::uint32_t end = 0;
+};
+
+/// The columns of all ranks that have items, by rank.
+std::vector<PacketColumn> columns_of(const PacketProgram& program);
+
+/// How many of a program's columns so many threads take at once, each thread a packet of the longest item: one at least.
+std::int32_t columns_that_fit(const PacketProgram& program, std::int64_t threads);
+
+/// The same program in at most so many columns, as by GPUs that have too few threads for more. Those that become one take their items in list order.
+PacketProgram in_columns(PacketProgram program, std::int32_t most);
+
 /// The packet program of `program`, which is not folded, whatever its protocol. Messages between ranks that do not reach each other land in the
 /// receiver's pinned host memory. An LL128 program may travel as LL, too: its slots suit both. With images (Program::images), ranks that do the same
 /// have their items in the same order.
 PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire);
 
 /// The stage of every item of every rank: 0 if nothing that it needs is sent by others, else one more than the latest stage of those who send. Items
-/// of a rank have rising stages, items that are loaded together the same. Threads with several packets take them in rounds: at time t the items of
+/// of a column have rising stages, items that are loaded together the same. Threads with several packets take them in rounds: at time t the items of
 /// stage s take round t - s. So what a rank waits for at one time was sent at an earlier one, and no order of ranks ends in a circle. Empty for a
 /// program of more than 256 stages.
 std::vector<std::vector<std::uint8_t>> packet_stages(const PacketProgram& program);

@@ -10,6 +10,9 @@
 
 namespace p2plab {
 
+/// Packet programs of fewer ranks have one column: the kernels run them as they are, and take all items of a rank one after another.
+inline constexpr std::size_t least_ranks_of_columns = 32;
+
 struct PacketTraffic {
   std::vector<std::int64_t> sent;  // by rank: bytes of data to other GPUs, at least
   std::vector<std::int64_t>

@@ -57,5 +57,17 @@ bool can_be_lamport(const Payload& payload);
 inline constexpr std::int64_t packet_threads_of_multiprocessor = 1024;
 inline constexpr std::int64_t packet_threads = 128 * packet_threads_of_multiprocessor;
 inline constexpr std::int64_t packet_group = 512;
+/// A long program's columns of threads: so many at most, of which each thread has one packet, and as many as an A100 has room for, so that later GPUs
+/// have, too. No code is made for such programs, and the interpreter's registers let a multiprocessor have half as many threads. A column's are whole
+/// warps, and from a block on whole blocks.
+inline constexpr std::int32_t most_packet_columns = 256;
+inline constexpr std::int64_t column_threads_of_multiprocessor = packet_threads_of_multiprocessor / 2;
+inline constexpr std::int64_t column_threads = 108 * column_threads_of_multiprocessor;
+inline constexpr std::int64_t packet_block = 128;
+constexpr std::int64_t threads_of_column(std::int64_t packets) {
+  constexpr std::int64_t warp = 32;
+  const auto unit = packets > packet_block / 2 ? packet_block : packets > warp ? packet_block / 2 : warp;
+  return (packets > unit ? packets + unit - 1 : unit) / unit * unit;
+}
 
 }  // namespace p2plab

@@ -22,8 +22,8 @@ constexpr int most_row_slots = 4;  // vectors that a thread holds: 16 registers,
 }  // namespace
 
 Status PacketRun::specialise() {
-  if (!can_specialise(packets_)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
-  link(args::most_packet_width, packet_stages(packets_));
+  if (!can_specialise(*packets_)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
+  link(args::most_packet_width, packet_stages(*packets_));
   if (!program_.epilogue) return specialise(packet_grid());
   const auto threads = shape_.threads;
   const auto grid = epilogue_grid(true);
@@ -70,7 +70,7 @@ PacketRun::Grid PacketRun::packet_grid() const {
 // Threads for a vector each, where a row has no more than a block may have threads; else half as many, or a quarter.
 std::uint32_t PacketRun::row_threads(std::uint32_t packets) const {
   constexpr std::uint32_t warp = 32;
-  const bool taken = packets_.wire == PacketWire::lamport && packets <= most_row_threads;
+  const bool taken = packets_->wire == PacketWire::lamport && packets <= most_row_threads;
   const auto threads = taken ? static_cast<std::uint32_t>(divided(packets, warp)) * warp : std::bit_ceil(packets);
   return std::clamp(threads, least_row_threads, most_row_threads);
 }

@@ -9,6 +9,7 @@
 #include "device/wire.h"
 #include "lowered/noted_items.h"
 #include "lowered/wait_limit.h"
+#include "p2plab/program/check.h"
 #include "processes/results.h"
 
 namespace p2plab::cuda {
@@ -40,8 +41,8 @@ std::uint32_t threads_for(std::int64_t packets) {
 
 PacketRun::PacketRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set)
     : GpuRun(job, buffers, device_set),
-      packets_(*program_.packets),
-      wire_(packets_.wire),
+      packets_(program_.packets),
+      wire_(packets_->wire),
       shape_(shape),
       choice_(choose(program_)),
       kernels_(kernels),
@@ -50,13 +51,13 @@ PacketRun::PacketRun(const Job& job, const RunBuffers& buffers, const KernelShap
   if (share_ > 1) shape_.programmatic = false;
   // Room for the interpreter's LL packets, too, which are longer than LL128 lines.
   const auto longest = wire_ == PacketWire::ll128 ? PacketWire::ll : wire_;
-  area_ = landing_area(packets_, longest);
-  host_area_ = host_landing_area(packets_, longest);
+  area_ = landing_area(*packets_, longest);
+  host_area_ = host_landing_area(*packets_, longest);
   // One distance between copies serves both kinds of memory.
   if (host_area_ > 0) area_ = host_area_ = std::max(area_, host_area_);
 }
 
-std::int64_t PacketRun::packets_a_call() const { return packets_of(wire_, packets_.most_bytes); }
+std::int64_t PacketRun::packets_a_call() const { return packets_of(wire_, packets_->most_bytes); }
 
 // Landing slots begin empty, calls with the number that they are told.
 Status PacketRun::place_own(std::size_t rank) {
@@ -80,7 +81,7 @@ Status PacketRun::place_own(std::size_t rank) {
 
 Status PacketRun::prepare() {
   constexpr std::int64_t most_bytes = std::int64_t{1} << 32;
-  if (packets_.most_bytes >= most_bytes) {
+  if (packets_->most_bytes >= most_bytes) {
     return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
   }
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
@@ -104,7 +105,7 @@ void PacketRun::link(int width, std::span<const std::vector<std::uint8_t>> stage
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     if (!device_set_.has(r)) continue;
     auto& state = ranks_[r];
-    state.linked = link_packets(packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width,
+    state.linked = link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width,
                                 stages.empty() ? std::span<const std::uint8_t>{} : std::span<const std::uint8_t>{stages[r]});
     auto& call = state.call;
     call.packets = static_cast<std::uint32_t>(packets_a_call());
@@ -113,6 +114,7 @@ void PacketRun::link(int width, std::span<const std::vector<std::uint8_t>> stage
     call.whole_packets = state.linked.whole_packets;
     call.source_count = static_cast<std::uint32_t>(state.linked.sources.size());
     call.store_count = static_cast<std::uint32_t>(state.linked.stores.size());
+    call.columns = static_cast<std::uint32_t>(packets_->columns);
   }
 }
 
@@ -123,22 +125,39 @@ Status PacketRun::interpret() {
   if (use() == BufferUse::staged) {
     if (auto done = each_rank([&](std::size_t rank) { return place_staging(rank); }); !done) return done;
   }
-  link(args::packet_width);
   if (auto done = choose_interpreter_shape(); !done) return done;
+  link(args::packet_width);
   return each_rank([&](std::size_t rank) { return upload_tables(rank); });
 }
 
-// Enough blocks that each thread has one packet, if so many fit at once.
-Status PacketRun::choose_interpreter_shape() {
+// Columns have few packets each.
+std::uint32_t PacketRun::interpreter_threads() const {
   constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
-  shape_.threads = std::min(shape_.threads, most_threads);
+  if (packets_->columns == 1) return std::min(shape_.threads, most_threads);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>({shape_.threads, packet_block, threads_of_column(packets_a_call())}));
+}
+
+// What runs is proved, however few columns there is room for.
+Status PacketRun::join_columns(std::int64_t most) {
+  if (packets_->columns <= most) return {};
+  auto fewer = std::make_shared<const PacketProgram>(in_columns(*packets_, static_cast<std::int32_t>(most)));
+  if (auto proof = check_packets(peer_access_, program_, *fewer); !proof) return std::move(proof).error();
+  packets_ = std::move(fewer);
+  return {};
+}
+
+// Enough blocks that each thread has one packet, if so many fit at once; in as many columns as then fit.
+Status PacketRun::choose_interpreter_shape() {
+  shape_.threads = interpreter_threads();
   choice_.steps = false;
   const auto everywhere = resident_everywhere([&] { return device::resident_packet_blocks(choice_, shape_.threads); });
   if (!everywhere) return everywhere.error();
   const auto resident = std::min<std::int64_t>(counter_bytes / 4, *everywhere / share_);
   const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
+  const auto most = std::max<std::int64_t>(limit, 1);
   const auto wanted = std::max<std::int64_t>(1, (packets_a_call() + shape_.threads - 1) / shape_.threads);
-  blocks_ = static_cast<std::uint32_t>(std::min(wanted, std::max<std::int64_t>(limit, 1)));
+  if (auto done = join_columns(std::max<std::int64_t>(most / wanted, 1)); !done) return done;
+  blocks_ = static_cast<std::uint32_t>(packets_->columns * std::min(wanted, most));
   // Whether steps are noted changes no grid: other ranks may note none.
   steps_ = steps_ && device::can_note_steps(choice_);
   if (steps_) {
@@ -155,17 +174,19 @@ Status PacketRun::choose_interpreter_shape() {
 
 Status PacketRun::upload_tables(std::size_t rank) {
   auto& state = ranks_[rank];
-  constexpr std::size_t most = 65535;  // what a wave can count
-  if (state.linked.sources.size() > most || state.linked.stores.size() > most) {
+  constexpr std::uint32_t most = 65535;  // what a wave can count
+  const auto too_long = [&](const args::ColumnTables& column) { return column.sources > most || column.stores > most; };
+  if (std::ranges::any_of(state.linked.columns, too_long)) {
     return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
   }
-  const std::array tables{table(state.linked.waves), table(state.linked.sources), table(state.linked.stores)};
+  const std::array tables{table(state.linked.waves), table(state.linked.sources), table(state.linked.stores), table(state.linked.columns)};
   auto uploaded = upload(rank, tables);
   if (!uploaded) return std::move(uploaded).error();
   state.tables_memory = std::move(uploaded->memory);
   state.tables.waves = reinterpret_cast<const args::PacketWave*>(uploaded->addresses[0]);
   state.tables.sources = reinterpret_cast<const args::PacketSource*>(uploaded->addresses[1]);
   state.tables.stores = reinterpret_cast<const args::PacketStore*>(uploaded->addresses[2]);
+  state.tables.columns = reinterpret_cast<const args::ColumnTables*>(uploaded->addresses[3]);
   return {};
 }
 
@@ -207,7 +228,8 @@ Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64
 // An item is its first wave.
 NotedItems PacketRun::noted(Rank rank) const {
   if (!steps_) return {};
-  return {.lanes = {noted_items(ranks_[rank.index()].linked)}};
+  const auto columns = packets_->columns;
+  return {.blocks_per_lane = columns > 1 ? static_cast<int>(blocks_) / columns : 0, .lanes = noted_items(ranks_[rank.index()].linked)};
 }
 
 std::vector<Arrival> PacketRun::arrivals() const {
@@ -218,14 +240,18 @@ std::vector<Arrival> PacketRun::arrivals() const {
 
 std::string PacketRun::describe_wait(std::size_t rank, const args::HangReport& report) const {
   if (report.item == args::item_arrivals) return fmt::format("block {}: for the other blocks of its rank, before the epilogue", report.block);
-  return fmt::format("block {}: for packet {} {}", report.block, report.position, waited_for(ranks_[rank].linked.origins[report.item]));
+  const auto& linked = ranks_[rank].linked;
+  const auto column = report.block / (blocks_ / static_cast<std::uint32_t>(packets_->columns));
+  return fmt::format("block {}: for packet {} {}", report.block, report.position,
+                     waited_for(linked.origins[linked.columns[column].source + report.item]));
 }
 
 std::string PacketRun::describe() const {
   auto text = fmt::format("{} packets; {} blocks of {} threads", to_string(wire_), blocks_, shape_.threads);
   if (program_.tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
   if (program_.epilogue) text += interpreted_.empty() ? " with the epilogue" : ", the epilogue as a kernel of its own";
-  const auto at_once = std::int64_t{blocks_} * shape_.threads;
+  if (packets_->columns > 1) text += fmt::format(" in {} columns", packets_->columns);
+  const auto at_once = std::int64_t{blocks_} / packets_->columns * shape_.threads;
   if (const auto each = (packets_a_call() + at_once - 1) / at_once; each > 1) text += fmt::format(", {} packets each", each);
   return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));
 }

@@ -59,11 +59,13 @@ class PacketRun final : public GpuRun {
   // the interpreter
   Status interpret();
   Status choose_interpreter_shape();
+  std::uint32_t interpreter_threads() const;
+  Status join_columns(std::int64_t most);
   Status upload_tables(std::size_t rank);
 
   std::int64_t packets_a_call() const;  // of any rank
 
-  const PacketProgram& packets_;
+  std::shared_ptr<const PacketProgram> packets_;  // the program's, in as many columns as GPUs have threads for
   PacketWire wire_;
   std::int64_t area_ = 0;  // bytes of one copy of the landing areas
   std::int64_t host_area_ = 0;

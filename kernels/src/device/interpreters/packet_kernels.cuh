@@ -24,6 +24,11 @@ struct MemoryTables {
   const args::PacketWave* wave_table;
   const args::PacketSource* source_table;
   const args::PacketStore* store_table;
+  const args::ColumnTables* column_table;
+  constexpr args::ColumnTables column(std::uint32_t i) const { return column_table[i]; }
+  constexpr MemoryTables from(const args::ColumnTables& mine) const {
+    return {wave_table + mine.wave, source_table + mine.source, store_table + mine.store, column_table};
+  }
   constexpr args::PacketWave wave(std::uint32_t i) const { return wave_table[i]; }
   constexpr std::uint64_t source_address(std::uint32_t i) const { return source_table[i].address; }
   constexpr std::uint32_t source_bytes(std::uint32_t i) const { return source_table[i].bytes; }
@@ -47,15 +52,15 @@ __device__ MemoryTables<Steps> stage(const MemoryTables<Steps>& tables, const ar
   for (auto i = threadIdx.x; i < call.source_count; i += blockDim.x) sources[i] = tables.source_table[i];
   for (auto i = threadIdx.x; i < call.store_count; i += blockDim.x) stores[i] = tables.store_table[i];
   Gpu::sync();
-  return {waves, sources, stores};
+  return {waves, sources, stores, tables.column_table};
 }
 
 template <class Wire, class Combine, bool Steps>
 __global__ void __launch_bounds__(most_threads) packets(const __grid_constant__ Combine combine, const __grid_constant__ MemoryTables<Steps> tables,
                                                         const __grid_constant__ args::PacketCall call) {
   Gpu::let_next_start();
-  const auto ready = stage(tables, call);
-  const args::PacketCall mine = call;
+  auto mine = call;
+  const auto ready = stage(tables_of_column<Gpu>(tables, mine), mine);
   Gpu::await_previous();
   run_packets<Gpu, Wire>(combine, ready, mine);
 }
@@ -75,7 +80,7 @@ int with_kernel(const KernelChoice& choice, Body&& body) {
 template <bool Steps>
 CudaCode launch(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const args::PacketCall& call, StreamHandle stream) {
   return with_kernel<Steps>(choice, [&](auto kernel, auto combine) {
-    MemoryTables<Steps> given{tables.waves, tables.sources, tables.stores};
+    MemoryTables<Steps> given{tables.waves, tables.sources, tables.stores, tables.columns};
     auto mine = call;
     void* arguments[] = {&combine, &given, &mine};
     return launch_kernel(reinterpret_cast<const void*>(kernel), shape, stream, arguments);

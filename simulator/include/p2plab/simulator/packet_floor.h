@@ -8,8 +8,8 @@
 
 namespace p2plab {
 
-/// No packet program with this traffic takes less by `wire`: each rank takes items that stand apart one after another, and where the profile does not
-/// say what packets cost, its thread blocks have to store what it sends (else they store together faster than links carry).
+/// No packet program with this traffic takes less by `wire`: each column takes items that stand apart one after another, and where the profile does
+/// not say what packets cost, its thread blocks have to store what it sends (else they store together faster than links carry).
 Seconds packet_floor(const PacketTraffic& traffic, PacketWire wire, const Profile& profile);
 
 }  // namespace p2plab

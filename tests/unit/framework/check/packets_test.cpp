@@ -2,6 +2,8 @@
 // The checker of packets: what it proves, and that it names what is wrong.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
 #include "support/machines.h"
@@ -177,6 +179,52 @@ TEST(PacketCheck, ProgramsAreCheckedWithTheirPackets) {
   const auto checked = check(machine, program);
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().code, ErrorCode::verification_failed);
+}
+
+// Of 40 ranks each has more items than one thread's code holds.
+TEST(PacketCheck, ProvesColumnsOfItems) {
+  for (const auto wire : {PacketWire::ll128, PacketWire::lamport}) {
+    for (const auto* planner : {"two_shot", "ring"}) {
+      for (const auto size : {4100_B, 65540_B}) {
+        auto some = packets_of(planner, CollectiveKind::all_reduce, size, 40, wire);
+        EXPECT_GT(some.packets.columns, 1);
+        EXPECT_EQ(some.verdict(), "proved") << planner << ' ' << size.count();
+        for (const int columns : {7, 1}) {
+          some.packets = in_columns(std::move(some.packets), columns);
+          EXPECT_EQ(some.packets.columns, columns);
+          EXPECT_EQ(some.verdict(), "proved") << planner << ' ' << size.count();
+        }
+      }
+    }
+  }
+  // A column has a thread for each packet of the longest item, in whole blocks: 3,278 packets are 26 of the 432 blocks that an A100 has room for.
+  EXPECT_EQ(packets_of("two_shot", CollectiveKind::all_reduce, 1_MiB, 40).packets.columns, 16);
+  EXPECT_EQ(packets_of("two_shot", CollectiveKind::all_reduce, 4_KiB, 16).packets.columns, 1);
+}
+
+// Who pulls lets others read a sum in memory: by the column that has stored it, and no other.
+TEST(PacketCheck, AnItemInAnotherColumnThanWhatItReadsIsRefused) {
+  const auto machine = test::one_switch(40);
+  const auto plan = *test::plan_on(machine, "two_shot", CollectiveKind::all_reduce, {{"mode", "pull"}});
+  auto program = test::lowered(machine, plan.schedule, 64_KiB);
+  auto packets = make_packet_program(program, PeerAccess{}, PacketWire::ll);
+  const Packets pulled{std::move(program), std::move(packets), {}};
+  ASSERT_EQ(pulled.verdict(), "proved");
+  int refused = 0;
+  for (std::size_t i = 0; i < pulled.packets.ranks[3].size(); ++i) {
+    auto other = pulled;
+    auto& item = other.item(3, i);
+    if (!item.sends() || item.sources[0].place != PacketPlace::memory || item.sources[0].buffer != Buffer::output) continue;
+    item.column = (item.column + 1) % other.packets.columns;
+    std::ranges::stable_sort(other.packets.ranks[3], {}, &PacketItem::column);
+    for (auto& each : other.packets.ranks[3]) each.joins = false;
+    EXPECT_NE(other.verdict(), "proved") << "item " << i;
+    ++refused;
+  }
+  EXPECT_GT(refused, 0);
+  auto beyond = pulled;
+  beyond.packets.ranks[3].back().column = beyond.packets.columns;
+  EXPECT_NE(beyond.verdict().find("is in column"), std::string::npos) << beyond.verdict();
 }
 
 }  // namespace

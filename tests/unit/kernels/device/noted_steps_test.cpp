@@ -115,7 +115,7 @@ TEST(NotedSteps, OfThePacketInterpreterAreEveryItemOfEveryBlock) {
         for (std::uint32_t w = 0; w < waves.size(); ++w) {
           if ((waves[w].flags & args::wave_adds) == 0 || (waves[w].flags & args::wave_begins) != 0) items.insert(w);
         }
-        EXPECT_EQ(noted_items(emulation.linked_packets(r)).size(), waves.size());
+        EXPECT_EQ(noted_items(emulation.linked_packets(r)).front().size(), waves.size());
         return std::map<std::uint32_t, std::set<std::uint32_t>>{{0, items}, {1, items}, {2, items}};
       });
 }
