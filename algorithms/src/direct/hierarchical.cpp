@@ -78,24 +78,19 @@ class Hierarchical final : public Planner {
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
-    const bool reads = variants->front().reads_inside;
-    const bool three_steps = reads || variants->front().across == Across::one_shot;
-    if (three_steps && (collective.kind != all_reduce || hierarchy.levels() != 2))
-      return unsupported("hierarchical", collective.kind,
-                         fmt::format("{} is for an all_reduce over islands of one level", reads ? "inside=read" : "across=one_shot"),
-                         fmt::format("leave {} as it is", reads ? "inside" : "across"));
+    const auto& first = variants->front();
+    if (auto fault = not_in_three_steps(first, hierarchy.levels(), collective.kind)) return *std::move(fault);
     if (collective.kind == all_to_all || collective.kind == send_receive) {
-      if (variants->front().ring_inside || variants->front().across != Across::direct)  // asked for: else direct comes first
+      if (first.ring_inside || first.across != Across::direct)  // asked for: else direct comes first
         return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings and trees would only delay them",
                            "leave inside and across as they are");
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
-    if (rooted(collective.kind) && variants->front().across == Across::tree && !variants->front().ring_inside && hierarchy.levels() == 2)
+    if (rooted(collective.kind) && first.across == Across::tree && !first.ring_inside && hierarchy.levels() == 2)
       return alone(plan_rooted_trees(topology, hierarchy, collective, context.payload.size()), *parameters);
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
-    const bool by_pairs =
-        !rotated(variants->front(), hierarchy, collective, topology, context) &&
-        (collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree" && !three_steps));
+    const bool by_pairs = !rotated(first, hierarchy, collective, topology, context) && !first.in_three_steps() &&
+                          (collective.kind == reduce_scatter || (collective.kind == all_reduce && first.across != Across::tree));
     if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
     std::optional<Error> fault;
@@ -114,7 +109,9 @@ class Hierarchical final : public Planner {
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"inside", "how members of an island exchange: direct, ring, read (all_reduce over two levels, across=direct), or auto: direct or ring",
+    return {{"inside",
+             "how members of an island exchange: direct, ring, read (all_reduce and reduce_scatter over two levels, across=direct), or auto: direct "
+             "or ring",
              "auto"},
             {"across",
              "how islands exchange: direct, ring, tree (two binary trees between the outermost; of broadcast and reduce as many as keep ways short), "
@@ -183,7 +180,7 @@ class Hierarchical final : public Planner {
         break;
       case CollectiveKind::broadcast:
       case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, variant.across); break;
-      default: others = own_blocks(*flow, moves, hierarchy, collective, rotated_by); break;
+      default: others = own_blocks(*flow, moves, hierarchy, collective, variant.reads_inside, rotated_by); break;
     }
     push_in_rounds(*flow, std::move(moves).all());
     if (rotations) rotations->fold(*flow, others);
@@ -241,23 +238,28 @@ class Hierarchical final : public Planner {
     return others;
   }
 
-  static std::vector<Chunk> own_blocks(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, const Collective& collective,
+  static std::vector<Chunk> own_blocks(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, const Collective& collective, bool reads,
                                        const RotatedIslands* rotations) {
     std::vector<Rank> listed;
+    std::vector<InCharge> read;
+    const bool up = collective.kind == CollectiveKind::reduce_scatter;
     for (std::size_t b = 0; b < collective.members.size(); ++b) {
       const auto& digits = hierarchy.digits_of(collective.members[b]);
       if (rotations != nullptr && digits[rotations->level()] > 0) continue;
       listed.push_back(collective.members[b]);
       for (const auto& way : hierarchy.ways_of(collective.members[b])) {
-        const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+        // Blocks of all islands arrive at the same time, so none is handed out behind another's.
+        const auto channel = !up && hierarchy.minds_ways_out() ? way[1] : 0;
+        const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, static_cast<std::int32_t>(channel)});
         const auto in_charge = hierarchy.stands_for(hierarchy.levels(), 0, way);
-        const bool up = collective.kind == CollectiveKind::reduce_scatter;
         const bool own = in_charge == collective.members[b];
         if (!up && !own) moves.first(chunk, collective.members[b], in_charge);
-        up ? moves.reduce(chunk, way) : moves.hand_out(chunk, way);
+        if (reads) read.push_back({chunk, way});
+        if (!reads) up ? moves.reduce(chunk, way) : moves.hand_out(chunk, way);
         if (up && !own) moves.last(chunk, in_charge, collective.members[b]);
       }
     }
+    list_read_sums(flow, hierarchy, read);
     std::vector<Chunk> others;
     if (rotations == nullptr) return others;
     std::vector<std::int32_t> block_of(collective.members.size());  // all ranks are members

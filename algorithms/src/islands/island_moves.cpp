@@ -36,6 +36,16 @@ Result<std::vector<IslandVariant>> island_variants(const Parameters& parameters)
   return variants;
 }
 
+std::optional<Error> not_in_three_steps(const IslandVariant& variant, int levels, CollectiveKind kind) {
+  using enum CollectiveKind;
+  const bool reads = variant.reads_inside;
+  if (!variant.in_three_steps() || (levels == 2 && (kind == all_reduce || (reads && kind == reduce_scatter)))) return std::nullopt;
+  return unsupported("hierarchical", kind,
+                     reads ? "inside=read is for an all_reduce or a reduce_scatter over islands of one level"
+                           : "across=one_shot is for an all_reduce over islands of one level",
+                     fmt::format("leave {} as it is", reads ? "inside" : "across"));
+}
+
 std::string_view name_of(Across across) {
   switch (across) {
     case Across::direct: return "direct";

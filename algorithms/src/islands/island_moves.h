@@ -2,6 +2,7 @@
 // The moves of a hierarchical plan: to and from whoever is in charge, level by level.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -17,11 +18,14 @@ enum class Across { direct, ring, tree, one_shot };
 struct IslandVariant {
   bool ring_inside = false;
   Across across = Across::direct;
-  bool reads_inside = false;  // three_steps.h
+  bool reads_inside = false;
+  bool in_three_steps() const { return reads_inside || across == Across::one_shot; }  // three_steps.h
 };
 
 /// The variants that a hierarchical planner's parameters leave open. Errors: invalid_input, unknown words and those that do not go together.
 Result<std::vector<IslandVariant>> island_variants(const Parameters& parameters);
+/// The error of one in three steps that does not serve such a collective over so many levels; else none.
+std::optional<Error> not_in_three_steps(const IslandVariant& variant, int levels, CollectiveKind kind);
 /// For people: what goes across.
 std::string_view name_of(Across across);
 

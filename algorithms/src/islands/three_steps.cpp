@@ -43,7 +43,7 @@ class Islands {
 
 }  // namespace
 
-void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards) {
+void list_read_sums(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards) {
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);
     // The reducer's own island first, before it holds what others send.
@@ -53,6 +53,10 @@ void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const In
       if (in != islands.in_charge(0)) flow.push(in, islands.in_charge(0), shard.chunk);
     }
   }
+}
+
+void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards) {
+  list_read_sums(flow, hierarchy, shards);
   for (const auto& shard : shards) {
     const Islands islands(hierarchy, shard);
     std::vector<std::vector<Rank>> others(std::max<std::size_t>(1, (islands.count() - 1 + most_at_once - 1) / most_at_once));

@@ -20,6 +20,9 @@ struct InCharge {
   std::vector<std::size_t> digits;
 };
 
+/// The first step of reading alone, of two levels: afterwards those that are in charge of shards in their outermost islands hold their parts.
+void list_read_sums(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards);
+
 /// Of two levels.
 void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const InCharge> shards);
 

@@ -31,7 +31,7 @@ Limit limit_of(const Topology& topology, const Collective& collective, const std
 /// What no plan takes less than where calls follow each other without a pause, which is the figure that decides between plans. Where every rank hears
 /// from every other one in each call, no packets need a token, so all ranks begin and end a call together and one call's bound holds; it does of
 /// plans by slices, too, whose calls are counted one after another. Else calls by packets may overlap, as a broadcast's: then each still sends its
-/// bytes, with what the protocol adds, but latencies are hidden.
+/// bytes, with what the protocol adds, but latencies are hidden. `ranks` are those that may take part, as members or relays.
 Seconds least_in_a_row(const Bound& bound, const Collective& collective, int ranks, const Payload& payload);
 
 }  // namespace p2plab

@@ -14,6 +14,13 @@ namespace {
 
 constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
 
+// Ranks with links; a job's machine has none of others' GPUs.
+int joined_ranks(const Topology& topology) {
+  int joined = 0;
+  for (int r = 0; r < topology.ranks(); ++r) joined += topology.out_links(topology.node_of(Rank{r})).empty() ? 0 : 1;
+  return joined;
+}
+
 }  // namespace
 
 Turns::Turns(const Evaluator& evaluator, const PlanBook& book, const Registry<Planner>& planners, const WantedPlan& wanted)
@@ -23,6 +30,7 @@ Turns::Turns(const Evaluator& evaluator, const PlanBook& book, const Registry<Pl
   if (collective.members.size() < many_members) return;
   const auto anyone = bound(evaluator.topology(), collective);
   const auto floors = anyone ? collective_floors(evaluator.topology(), collective, *anyone, payload, evaluator.profile()) : std::vector<KindFloor>{};
+  const auto ranks = std::max(joined_ranks(evaluator.topology()), static_cast<int>(collective.members.size()));
   for (auto& one : all_) {
     const auto least = book.least_time(*one.planner, one.parameters, collective, payload, call);
     if (least) one.least = *least * (1 - rounding_of_latencies);
@@ -30,7 +38,7 @@ Turns::Turns(const Evaluator& evaluator, const PlanBook& book, const Registry<Pl
     if (const auto* floor = least_floor(floors)) one.floor = floor->time;
     if (!anyone) continue;
     one.anyone = lower_bound(*anyone, payload);
-    one.in_a_row = least_in_a_row(*anyone, collective, evaluator.topology().ranks(), payload);
+    one.in_a_row = least_in_a_row(*anyone, collective, ranks, payload);
     // What planners know is of one call.
     if (one.in_a_row < one.anyone) one.least = std::min(one.least, one.in_a_row);
   }

@@ -141,6 +141,24 @@ TEST(UnevenServers, AllGatherOnRailsComesInOverTheOtherRails) {
   }
 }
 
+// They arrive at the same time, each over as long as all: a lane for all would wait for the first one's end.
+TEST(UnevenServers, HandOutBlocksOfEachServerOnAChannelOfTheirOwn) {
+  const auto topology = without_nic();
+  const auto plan = plan_on(topology, "hierarchical", make_collective(CollectiveKind::all_gather, topology.ranks()), {{"across", "direct"}}, {});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  for (const auto& chunk : plan->schedule.chunks()) EXPECT_EQ(chunk.channel, chunk.block / gpus);
+}
+
+// 16 of 20 blocks leave each server over 4 NICs, or 3, of which one then has 6.
+TEST(UnevenServers, ReduceScatterReadsInsideAndSendsSumsOn) {
+  const auto kind = CollectiveKind::reduce_scatter;
+  for (const auto& [topology, blocks] : {std::pair{test::servers(servers, gpus), 4.0}, std::pair{without_nic(), 6.0}}) {
+    const auto plan = plan_on(topology, "hierarchical", make_collective(kind, topology.ranks()), {{"inside", "read"}}, {});
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_DOUBLE_EQ(most_out_of_servers(topology, plan->schedule), blocks / 20);
+  }
+}
+
 // plan_on proves every plan.
 TEST(UnevenServers, EveryCollectiveIsPlannedAndProved) {
   using enum CollectiveKind;
@@ -155,6 +173,9 @@ TEST(UnevenServers, EveryCollectiveIsPlannedAndProved) {
         const auto plan = plan_on(topology, "hierarchical", make_collective(kind, topology.ranks()), parameters, {});
         EXPECT_TRUE(plan) << to_string(kind) << " " << across << ": " << (plan ? "" : describe(plan.error()));
       }
+      if (kind != all_reduce && kind != reduce_scatter) continue;
+      const auto reads = plan_on(topology, "hierarchical", make_collective(kind, topology.ranks()), {{"inside", "read"}}, {});
+      EXPECT_TRUE(reads) << to_string(kind) << ": " << (reads ? "" : describe(reads.error()));
     }
   }
 }
