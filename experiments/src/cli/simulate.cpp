@@ -73,10 +73,9 @@ nlohmann::ordered_json path_json(const Simulation& s) {
   for (std::size_t c = 0; c < path_causes; ++c) causes[std::string{to_string(static_cast<PathCause>(c))} + "_us"] = us(s.path->by_cause[c]);
   nlohmann::ordered_json json{{"causes", std::move(causes)}};
   const auto most = busiest_on(*s.path);
-  if (most.resource >= 0) {
+  if (most.resource >= 0)
     json["bottleneck"] = {
         {"name", s.result.uses[static_cast<std::size_t>(most.resource)].name}, {"us", us(most.time)}, {"queueing_us", us(most.queued)}};
-  }
   auto segments = nlohmann::ordered_json::array();
   for (const auto& segment : s.path->segments) {
     segments.push_back({{"cause", to_string(segment.cause)},
@@ -92,9 +91,8 @@ nlohmann::ordered_json path_json(const Simulation& s) {
 
 std::string json_of(const Simulation& s) {
   nlohmann::ordered_json links = nlohmann::ordered_json::array();
-  for (const auto& use : busiest(s.result, s.result.uses.size())) {
+  for (const auto& use : busiest(s.result, s.result.uses.size()))
     links.push_back({{"name", use.name}, {"bytes", use.bytes.count()}, {"busy_us", us(use.busy)}});
-  }
   const auto time = to_seconds(s.result.period);
   nlohmann::ordered_json json{{"algorithm", s.planner},
                               {"collective", to_string(s.program.collective.kind)},
@@ -146,11 +144,13 @@ std::string text_of(const Simulation& s) {
   if (s.result.period != s.result.makespan)
     text += fmt::format("Of many calls in a row one begins every {:.3f} us: a rank that receives nothing goes on while its data is on its way\n",
                         us(s.result.period));
+  if (s.result.period_at_least < s.result.period)
+    text +=
+        fmt::format("Or every {:.3f} us, or between: the ranks' leads did not settle in the calls that were played\n", us(s.result.period_at_least));
   if (s.interval)
     text += fmt::format("By {} from {:.3f} to {:.3f} us\n", s.interval_of, microseconds(s.interval->low), microseconds(s.interval->high));
-  for (const auto& use : busiest(s.result, 5)) {
+  for (const auto& use : busiest(s.result, 5))
     text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, s.result.makespan), to_string(use.bytes));
-  }
   return s.path ? text + explanation(s) : text;
 }
 

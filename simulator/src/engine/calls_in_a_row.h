@@ -24,14 +24,28 @@ inline bool has_tokens(const Program& program) {
 /// passes h ranks on its way, the first is h calls ahead of the last.
 std::int64_t most_calls_at_once(const Program& program);
 
+/// What a call takes in the long run. Where who begins later is never done sooner, it lies between what the ranks advance by in any one call, or by
+/// in the mean of any calls in a row: no less than the one that advances least, no more than the one that advances most, whatever the ranks' lead
+/// over each other is. Where the lead repeats itself, all advance alike.
+struct Period {
+  SimTime at_least{0};
+  SimTime at_most = SimTime::max();
+
+  bool is_settled() const { return at_most <= at_least; }
+  /// Known to a thousandth.
+  bool is_near() const { return at_most - at_least <= at_most / 1000; }
+};
+
 class CallsInARow {
  public:
+  using Play = std::function<Result<SimResult>(Compiled&)>;
+
   /// Of a program that was not played yet.
   explicit CallsInARow(Compiled program) : program_(std::move(program)) {}
 
-  /// The mean time from call to call once the ranks' lead over each other repeats itself, which it does within a few calls; `first` is the first one,
-  /// all ranks beginning together, and `play` plays another.
-  Result<SimTime> period(const SimResult& first, const std::function<Result<SimResult>(Compiled&)>& play) const;
+  /// `first` is the first call, all ranks beginning together, and `play` plays another. As many are played as it takes to know the period, within
+  /// what that may cost, or to know that it is more than `useful`.
+  Result<Period> period(const SimResult& first, SimTime useful, const Play& play) const;
 
  private:
   Compiled program_;

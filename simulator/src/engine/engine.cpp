@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/moment_order.h"
 #include "engine/steady_state.h"
@@ -54,7 +55,7 @@ Status Engine::run_in_order(SteadyState* steady) {
 }
 
 bool Engine::goes_on() {
-  given_up_ = outlook_ && outlook_->is_vain();
+  given_up_ = (outlook_ && outlook_->is_vain()) || (agenda_.now() > free_by_ && blocks_.none_is_free_by(std::exchange(free_by_, latest)));
   return !given_up_ && !agenda_.overflow && !agenda_.ambiguous;
 }
 

@@ -25,6 +25,9 @@ class Engine {
   /// Before `run`: what will certainly end after `useful` is not played to its end. `loads`: by resource, bytes that it carries at least.
   void give_up_beyond(std::int64_t useful, const std::vector<std::int64_t>& loads);
 
+  /// Before `run`: it is not played to its end if then all ranks that do anything still do.
+  void give_up_if_none_is_free_by(std::int64_t time) { free_by_ = time; }
+
   /// Errors: lanes that wait in a circle, the clock's overflow.
   Status run();
 
@@ -50,6 +53,7 @@ class Engine {
   std::unique_ptr<FairLinks> fair_;
   Links* links_ = nullptr;
   std::optional<Outlook> outlook_;
+  std::int64_t free_by_ = latest;  // asked once, when that is over
   bool given_up_ = false;
 };
 

@@ -123,8 +123,13 @@ SimResult estimate(const Compiled& compiled, const LongestPath& path) {
   return result;
 }
 
-// Until its end, or until it is certain that it takes longer than `most`.
-Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options, SimTime most) {
+// What is not played to its end.
+struct InVain {
+  SimTime ends_after = SimTime::max();    // certainly
+  SimTime none_free_by = SimTime::max();  // of the ranks that do anything
+};
+
+Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options, const InVain& in_vain) {
   expects(options.late.empty() || options.late.size() == compiled.starts.size());
   for (std::size_t r = 0; r < options.late.size(); ++r) compiled.starts[r] += options.late[r].count();
   SimResult result;
@@ -143,7 +148,8 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
   Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program, !options.skip});
-  if (most < SimTime{latest}) engine.give_up_beyond(most.count(), path.loads);
+  if (in_vain.ends_after < SimTime{latest}) engine.give_up_beyond(in_vain.ends_after.count(), path.loads);
+  if (in_vain.none_free_by < SimTime{latest}) engine.give_up_if_none_is_free_by(in_vain.none_free_by.count());
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
   if (engine.given_up()) {
     result = estimated();
@@ -193,18 +199,20 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Program& pro
   auto compiled =
       compile(topology, (options.routes_of != nullptr ? *options.routes_of : topology).routes(), program, profile, options.resources.get());
   if (!compiled) return std::move(compiled).error();
-  if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options, options.useful);
+  if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options, {.ends_after = options.useful});
   auto alone = options;
   const auto at_once = most_calls_at_once(program);
   alone.useful = options.useful < SimTime::max() / at_once ? options.useful * at_once : SimTime::max();
   const CallsInARow calls(*compiled);
-  // The first call may take longer than those that follow it: its bound holds for all, its play does not.
-  auto result = play(*compiled, &program, alone, SimTime::max());
+  // The first call may take longer than those that follow it: its bound holds for all, its play does not, but for what each rank advances by.
+  auto result = play(*compiled, &program, alone, {.none_free_by = options.useful});
   if (!result || result->rank_free.empty()) return result;
-  const auto period =
-      calls.period(*result, [&](Compiled& again) { return play(again, &program, {.engine = options.engine, .skip = options.skip}, SimTime::max()); });
+  const SimOptions following{.engine = options.engine, .skip = options.skip};
+  const auto period = calls.period(*result, options.useful, [&](Compiled& again) { return play(again, &program, following, {}); });
   if (!period) return period.error();
-  result->period = *period;
+  result->played = period->at_least <= options.useful;
+  result->period = period->is_settled() ? period->at_least : period->at_most;
+  result->period_at_least = period->at_least;
   return result;
 }
 
@@ -239,11 +247,12 @@ void add_epilogue(SimResult& result, const Program& program, const Profile& prof
     result.makespan = std::max(result.makespan, result.rank_finish[r]);
   }
   result.period += result.makespan - without;
+  result.period_at_least += result.makespan - without;
 }
 
 // Where every rank hears from those it writes to, all begin and end their calls together.
 Result<SimResult> with_period(Result<SimResult> result) {
-  if (result && result->period == SimTime{0}) result->period = result->makespan;
+  if (result && result->period == SimTime{0}) result->period = result->period_at_least = result->makespan;
   return result;
 }
 
@@ -285,7 +294,7 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
     if (!folded) return std::move(folded).error();
     if (*folded) return **std::move(folded);
   }
-  return play(*compiled, nullptr, options, options.useful);
+  return play(*compiled, nullptr, options, {.ends_after = options.useful});
 }
 
 }  // namespace p2plab

@@ -48,6 +48,18 @@ bool ThreadBlocks::all_complete() const {
   return std::ranges::all_of(blocks_, [](const Block& block) { return block.completed == block.total; });
 }
 
+bool ThreadBlocks::none_is_free_by(std::int64_t time) const {
+  std::vector<bool> works(program_.starts.size());
+  std::vector<bool> busy(works.size());
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    const auto& block = blocks_[b];
+    if (block.total == 0) continue;
+    works[rank_of(block).index()] = true;
+    if (block.sent < block.total || block.storing > 0 || block.loading > 0 || free_at(b) > time) busy[rank_of(block).index()] = true;
+  }
+  return busy == works;
+}
+
 Error ThreadBlocks::stuck() const {
   Error error{ErrorCode::invalid_input, "the program never ends: lanes wait for each other in a circle"};
   for (const auto& block : blocks_) {

@@ -47,6 +47,8 @@ class ThreadBlocks {
   const std::vector<std::int64_t>& completions() && = delete;
   /// When a thread block has done all its work but for what is still on its way to others.
   std::int64_t free_at(std::size_t block) const { return std::max(blocks_[block].loads_free, blocks_[block].stores_free); }
+  /// Does every rank that does anything have some left to do after `time`, which is over?
+  bool none_is_free_by(std::int64_t time) const;
   /// Where a thread block's slices begin there.
   std::size_t first_of(std::size_t block) const { return blocks_[block].first; }
 

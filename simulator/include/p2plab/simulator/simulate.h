@@ -93,6 +93,7 @@ struct SimResult {
   SimTime busiest{0};                // what the busiest resource needs, however the program is cut into slices and thread blocks
   SimTime bound{0};                  // no execution of this program on this machine can be faster (proved, and checked on every run)
   SimTime period{0};                 // if asked for: what a call takes where calls follow each other without a pause, as in a CUDA graph
+  SimTime period_at_least{0};        // the same, where calls were not seen to settle: then `period` is the most that they take
   bool played = true;                // false: it takes longer than is useful
   std::vector<SimTime> rank_finish;  // when each rank's last slice is complete
   std::vector<SimTime> rank_free;    // when it has sent all that it sends and has all that it waits for; empty if not played
