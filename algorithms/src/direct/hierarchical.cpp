@@ -21,6 +21,7 @@
 #include "direct/exchange.h"
 #include "islands/hierarchy.h"
 #include "islands/island_moves.h"
+#include "islands/rooted_blocks.h"
 #include "islands/rooted_trees.h"
 #include "islands/rotated_islands.h"
 #include "islands/three_steps.h"
@@ -41,7 +42,8 @@ class Hierarchical final : public Planner {
     const auto kind = collective.kind;
     if (parameters.at("inside") == "read") return collective.members.size() <= many;
     const bool small_blocks = collective.members.size() > very_many && (kind == all_gather || kind == reduce_scatter);
-    return parameters.at("across") == "tree" && (kind == all_reduce || kind == broadcast || kind == reduce || small_blocks);
+    const bool by_trees = parameters.at("across") == "tree" && (kind == all_reduce || rooted(kind) || small_blocks);
+    return by_trees || kind == gather || kind == scatter;
   }
 
   // Each shard goes whole from who holds it in one island to who does in each other one.
@@ -69,10 +71,6 @@ class Hierarchical final : public Planner {
     if (!variants) return std::move(variants).error();
     if (auto ok = check(collective, topology.ranks()); !ok) return std::move(ok).error();
     using enum CollectiveKind;
-    if (collective.kind == gather || collective.kind == scatter) {
-      return unsupported("hierarchical", collective.kind, "each block goes to one receiver only, so islands save nothing",
-                         "use pairwise, or tree for gather and scatter");
-    }
     Hierarchy hierarchy(collective, find_islands(topology));
     hierarchy.mind_ways_out(topology);
     if (hierarchy.levels() < 2)
@@ -80,11 +78,13 @@ class Hierarchical final : public Planner {
                          "tree needs no islands; auto weighs all planners");
     const auto& first = variants->front();
     if (auto fault = not_in_three_steps(first, hierarchy.levels(), collective.kind)) return *std::move(fault);
-    if (collective.kind == all_to_all || collective.kind == send_receive) {
+    const bool of_root = collective.kind == gather || collective.kind == scatter;
+    if (of_root || collective.kind == all_to_all || collective.kind == send_receive) {
       if (first.ring_inside || first.across != Across::direct)  // asked for: else direct comes first
         return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings and trees would only delay them",
                            "leave inside and across as they are");
-      return exchanged(hierarchy, topology, collective, context, *parameters);
+      return of_root ? alone(plan_rooted_blocks(topology, hierarchy, collective), *parameters)
+                     : exchanged(hierarchy, topology, collective, context, *parameters);
     }
     if (rooted(collective.kind) && first.across == Across::tree && !first.ring_inside && hierarchy.levels() == 2)
       return alone(plan_rooted_trees(topology, hierarchy, collective, context.payload.size()), *parameters);
@@ -115,8 +115,7 @@ class Hierarchical final : public Planner {
              "auto"},
             {"across",
              "how islands exchange: direct, ring, tree (two binary trees between the outermost; of broadcast and reduce as many as keep ways short), "
-             "one_shot (all_reduce over two levels: shards whole), "
-             "or auto: direct or ring",
+             "one_shot (all_reduce over two levels: shards whole), or auto: direct or ring",
              "auto"}};
   }
 
