@@ -38,8 +38,9 @@ class TwoShot final : public Planner {
     auto mode = word_parameter(*parameters, "mode", modes);
     if (!mode) return std::move(mode).error();
     using enum CollectiveKind;
-    const bool each_to_each = (collective.kind == all_reduce && *mode != "direct") || (collective.kind == reduce_scatter && *mode == "push") ||
-                              (collective.kind == all_gather && *mode == "pull");
+    // Of one root, too, each shard goes from its owner to all others, or to it from all, if by a step with as many operands.
+    const bool each_to_each = rooted(collective.kind) || (collective.kind == all_reduce && *mode != "direct") ||
+                              (collective.kind == reduce_scatter && *mode == "push") || (collective.kind == all_gather && *mode == "pull");
     const bool each_has_one = collective.kind == all_reduce || collective.kind == reduce_scatter || collective.kind == all_gather;
     const auto rotated = each_has_one ? RotatedMembers::create(topology, collective, context) : std::nullopt;
     if (auto fault = each_to_each && !rotated ? too_long_by_pairs("two_shot", collective, context) : std::nullopt) return *std::move(fault);

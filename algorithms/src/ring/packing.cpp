@@ -31,6 +31,11 @@ class CyclePacker {
         unit_(std::ranges::max(problem.capacities)),
         searches_(std::clamp(most_greedy_hops / (n_ * n_), 1, greedy_searches)),
         searches_left_(n_ > many_points ? searches_ : std::numeric_limits<int>::max()) {
+    if (n_ <= most_greedy_hops / n_) {
+      for (int a = 0; a < n_; ++a) {
+        for (int b = 0; b < n_; ++b) hops_.push_back(problem.hop(a, b));
+      }
+    }
     cycles_.push_back(first);
     cycles_.insert(cycles_.end(), problem.offers.begin(), problem.offers.end());
     for (const auto& cycle : cycles_) columns_.push_back(column_of(cycle, static_cast<int>(columns_.size())));
@@ -64,8 +69,10 @@ class CyclePacker {
   }
 
  private:
+  // Until it is asked for another one. Of very many pairs a table would take gigabytes.
   const std::vector<std::size_t>& hop(int a, int b) const {
-    return problem_.hops[static_cast<std::size_t>(a) * static_cast<std::size_t>(n_) + static_cast<std::size_t>(b)];
+    if (hops_.empty()) return hop_at_hand_ = problem_.hop(a, b);
+    return hops_[static_cast<std::size_t>(a) * static_cast<std::size_t>(n_) + static_cast<std::size_t>(b)];
   }
 
   // Nothing to gain: one cycle, or few that fill all that some member can send or take in.
@@ -76,6 +83,7 @@ class CyclePacker {
   // No packing exceeds what any member can send or take in: the sum over the first, or last, links of its hops.
   double find_bound() const {
     double least = std::numeric_limits<double>::infinity();
+    if (hops_.empty() && problem_.enough < least) return problem_.enough;  // what all members' links say takes seconds
     for (int a = 0; a < n_; ++a) {
       std::vector<std::size_t> out;
       std::vector<std::size_t> in;
@@ -234,7 +242,9 @@ class CyclePacker {
   int searches_;       // for cycles by random preferences
   int searches_left_;  // by prices
   double longest_ = 1;
-  double bound_ = 0;  // no packing carries more
+  double bound_ = 0;                            // no packing carries more
+  std::vector<std::vector<std::size_t>> hops_;  // from * n + to, of some thousand members at most
+  mutable std::vector<std::size_t> hop_at_hand_;
   std::vector<std::vector<int>> cycles_;
   std::vector<Column> columns_;
 };

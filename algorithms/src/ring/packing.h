@@ -2,6 +2,7 @@
 // Which cycles through all members share a machine's links best, and how much each carries.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace p2plab {
 /// Members as points 0..n-1, and what a hop between two of them uses up.
 struct RingProblem {
   CostMatrix distances;                                     // infinity: hop not allowed; shorter is better among equals
-  std::vector<std::vector<std::size_t>> hops;               // from * n + to: resources, each as often as the hop uses it
+  std::function<std::vector<std::size_t>(int, int)> hop;    // from one to another: resources, each as often as the hop uses it
   std::vector<double> capacities;                           // of each resource, above zero
   std::vector<std::vector<int>> offers = {};                // cycles worth trying
   bool guess = true;                                        // beyond them, if they are not enough

@@ -35,7 +35,8 @@ class RingFinder {
     CostMatrix distances(n_);
     for (int a = 0; a < n_; ++a) {
       for (int b = 0; b < n_; ++b) {
-        if (a != b && usable(a, b, gpu_links_only)) distances.at(a, b) = distance(a, b);
+        const auto path = routes_.between(rank(a), rank(b));
+        if (a != b && usable(path, gpu_links_only)) distances.at(a, b) = distance(path);
       }
     }
     const auto first = cheapest_cycle(distances);
@@ -48,8 +49,8 @@ class RingFinder {
  private:
   Rank rank(int i) const { return members_[static_cast<std::size_t>(i)]; }
 
-  bool usable(int a, int b, bool gpu_links_only) const {
-    const auto path = routes_.between(rank(a), rank(b));
+  bool usable(int a, int b, bool gpu_links_only) const { return usable(routes_.between(rank(a), rank(b)), gpu_links_only); }
+  bool usable(std::span<const LinkId> path, bool gpu_links_only) const {
     return !path.empty() && (!gpu_links_only || std::ranges::all_of(path, [&](LinkId id) { return made_for_gpus(topology_.link(id).kind); }));
   }
 
@@ -81,9 +82,9 @@ class RingFinder {
   }
 
   // Narrow links, and many of them, are far: in units of ns for a kilobyte, with the latency in ns behind the comma.
-  double distance(int a, int b) const {
+  double distance(std::span<const LinkId> path) const {
     double sum = 0;
-    for (const auto id : routes_.between(rank(a), rank(b))) {
+    for (const auto id : path) {
       const auto& link = topology_.link(id);
       sum += 1e12 / static_cast<double>(link.bandwidth.bytes_per_second()) + link.latency.count() * 1e6;
     }
@@ -151,10 +152,8 @@ class RingFinder {
   }
 
   std::vector<Ring> pack_rings(const CostMatrix& distances, const std::vector<int>& first, std::size_t most) const {
-    RingProblem problem{.distances = distances, .hops = {}, .capacities = resources_.capacities()};
-    for (int a = 0; a < n_; ++a) {
-      for (int b = 0; b < n_; ++b) problem.hops.push_back(resources_.of(rank(a), rank(b)));
-    }
+    const auto hop = [this](int a, int b) { return resources_.of(rank(a), rank(b)); };
+    RingProblem problem{.distances = distances, .hop = hop, .capacities = resources_.capacities()};
     if (n_ > exact_points) {
       const bool mesh = joined_directly();
       const auto servers = servers_of(topology_, members_);

@@ -51,6 +51,9 @@ TEST(Planners, OfOneStepForEachPairSayEarlyThatTheyAreTooLong) {
     EXPECT_EQ(plan.error().message, std::string(planner) + " would take 30 steps or more, beyond the 29 that are looked at");
   }
   EXPECT_TRUE(test::plan_on(topology, "tree", collective, {}, context));
+  // By few steps with many operands: as long.
+  for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce})
+    EXPECT_FALSE(test::plan_on(topology, "two_shot", make_collective(kind, 6), {}, context));
 }
 
 TEST(OneShot, AllReduceTakesOneRoundAndNMinusOnePayloadsEitherWay) {
