@@ -147,10 +147,10 @@ class Hierarchical final : public Planner {
     return plans;
   }
 
-  // Of 256 as context.fold_from: 192 where sums are handed out again, else 96. Folded programs can be cut finer, of few images too fine to be
+  // Of 256 as context.fold_from: 192 where sums are handed out again, else 64. Folded programs can be cut finer, of few images too fine to be
   // searched.
   static std::size_t fold_islands_from(const PlanContext& context, CollectiveKind kind) {
-    return context.fold_from * (kind == CollectiveKind::all_reduce ? 6 : 3) / 8;
+    return context.fold_from * (kind == CollectiveKind::all_reduce ? 6 : 2) / 8;
   }
 
   // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, and where whole shards are

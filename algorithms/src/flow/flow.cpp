@@ -119,17 +119,43 @@ std::vector<FlowDemand> demands_of(std::span<const Block> blocks) {
   return demands;
 }
 
-// Nodes with one mark may be mapped onto each other: members that give and get alike. Of arbitrary pairs none are.
+// Nodes with one mark may be mapped onto each other: members that give and get alike; of pairs, as much.
 std::vector<std::int64_t> marks_of(const Topology& topology, const Collective& collective, std::span<const Block> blocks) {
   std::vector<std::int64_t> marks(topology.nodes().size());
   const auto mark = [&](Rank rank) -> std::int64_t& { return marks[topology.node_of(rank).index()]; };
-  for (std::size_t i = 0; i < collective.members.size(); ++i) {
-    const bool apart = collective.kind == CollectiveKind::send_receive;
-    mark(collective.members[i]) = apart ? static_cast<std::int64_t>(i) + 1 : rooted_parts(collective.kind) ? blocks[i].share + 1 : 1;
+  for (std::size_t i = 0; i < collective.members.size(); ++i) mark(collective.members[i]) = rooted_parts(collective.kind) ? blocks[i].share + 1 : 1;
+  if (collective.kind == CollectiveKind::send_receive) {
+    const auto many = std::ssize(blocks) + 1;
+    for (const auto& demand : demands_of(blocks)) {
+      mark(demand.from) += demand.weight;
+      mark(demand.to) += many * demand.weight;
+    }
   }
   if (rooted_parts(collective.kind)) mark(collective.root) = -1;
   for (const auto rank : collective.silent) mark(rank) = -2 - collective.root.value;
   return marks;
+}
+
+// All that a GPU sends to its one receiver may go over one link inside a server: by as many thread blocks as GPUs have room for. All chunks in as
+// many slices, so that relays and pairs share links by their weights.
+void suggest_blocks(Plan& plan, Bytes size) {
+  constexpr std::size_t most_blocks = 64;
+  constexpr std::int64_t least_slice = 32LL << 10;
+  constexpr std::int64_t most_slices = 200'000;
+  const auto& schedule = plan.schedule;
+  std::vector<std::size_t> steps(static_cast<std::size_t>(schedule.ranks()));
+  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) ++steps[schedule.base_step(StepId{static_cast<std::int64_t>(i)}).executor.index()];
+  const auto lanes = std::max<std::size_t>(1, std::ranges::max(steps));
+  const auto blocks = static_cast<std::int64_t>(most_blocks / lanes);
+  std::uint32_t widest = 1;
+  for (const auto& chunk : schedule.chunks()) widest = std::max(widest, chunk.weight);
+  const auto paths = std::max<std::int64_t>(1, std::ssize(schedule.chunks()) / std::max<std::int64_t>(1, std::ssize(schedule.blocks())));
+  const auto fitting =
+      std::min(size.count() / (std::max<std::int64_t>(paths, 8) * least_slice * std::max<std::int64_t>(1, blocks)),
+               most_slices / (std::max<std::int64_t>(1, blocks) * static_cast<std::int64_t>(std::max<std::size_t>(1, schedule.step_count()))));
+  if (blocks < 2 || fitting < 1) return;
+  plan.tuning.blocks_per_lane = static_cast<int>(blocks);
+  plan.tuning.slices = static_cast<int>(blocks * std::min<std::int64_t>(fitting, 32));
 }
 
 bool covers(const FlowPaths& found, const Topology& topology, const std::vector<FlowDemand>& demands) {
@@ -158,9 +184,17 @@ std::string reason_for(const PathCount& paths, const Topology& topology, const S
   return text + "; shares are whole numbers, and paths with less than 0.2 % of a pair's data are left out";
 }
 
+Error too_irregular(const Collective& collective, const std::string& instead) {
+  return {ErrorCode::unsupported,
+          fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
+          std::nullopt,
+          {instead}};
+}
+
 class FlowPlanner final : public Planner {
  public:
-  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
+  // Pairs are few, and each has as many thread blocks as there is room for.
+  bool reads_payload(const Collective& collective, const Parameters&) const override { return collective.kind == CollectiveKind::send_receive; }
   Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
     const auto ending = context.ending();
     const auto topology = usable_part(machine, collective, ending);
@@ -194,17 +228,13 @@ class FlowPlanner final : public Planner {
     const bool fold = collective.kind == CollectiveKind::all_to_all && collective.silent.empty() &&
                       collective.members.size() == static_cast<std::size_t>(topology.ranks()) &&
                       collective.members.size() >= fold_squares_from(context);
-    auto found = best_flow_paths(topology, {demands, marks_of(topology, collective, blocks), target, fold, stop});
+    const bool apart = collective.kind == CollectiveKind::send_receive;
+    auto found = best_flow_paths(topology, {demands, marks_of(topology, collective, blocks), !apart, target, fold, stop});
     if (!found.paths.empty() && !covers(found, topology, demands)) {
       return Error{
           ErrorCode::unsupported, "the rates of this machine lie so far apart that the linear program loses the narrowest", std::nullopt, {instead}};
     }
-    if (found.paths.empty()) {
-      return Error{ErrorCode::unsupported,
-                   fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
-                   std::nullopt,
-                   {instead}};
-    }
+    if (found.paths.empty()) return too_irregular(collective, instead);
     auto paths = merged(std::move(found.paths));
     auto number = paths.size();
     std::size_t longest = 0;
@@ -217,7 +247,9 @@ class FlowPlanner final : public Planner {
       longest = FlowSchedule{topology, *flow}.run(paths);
     }
     auto plan = std::move(*flow).finish("flow", *std::move(parameters), "", instead);
-    if (plan) plan->reason = reason_for({number, longest}, topology, plan->schedule, *best);
+    if (!plan) return plan;
+    plan->reason = reason_for({number, longest}, topology, plan->schedule, *best);
+    if (apart) suggest_blocks(*plan, context.payload.size());
     return plan;
   }
 };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <tuple>
+#include <utility>
 
 #include "forest/lp/height_limited_trees.h"
 #include "forest/lp/orbit_capacities.h"
@@ -198,10 +200,31 @@ class FlowProgram {
   bool joined_ = true;
 };
 
+bool keeps(const Automorphism& symmetry, const Topology& topology, const std::vector<FlowDemand>& demands) {
+  std::vector<std::tuple<int, int, std::int64_t>> before;
+  std::vector<std::tuple<int, int, std::int64_t>> after;
+  for (const auto& [from, to, weight] : demands) {
+    const auto nodes = std::pair{topology.node_of(from), topology.node_of(to)};
+    before.emplace_back(nodes.first.value, nodes.second.value, weight);
+    after.emplace_back(symmetry.nodes[nodes.first.index()], symmetry.nodes[nodes.second.index()], weight);
+  }
+  std::ranges::sort(before);
+  std::ranges::sort(after);
+  return before == after;
+}
+
+std::vector<Automorphism> group_for(const Topology& topology, const FlowProblem& problem) {
+  if (problem.marks_tell) return symmetry_group(topology, problem.marks);
+  auto generators = symmetry_generators(topology, problem.marks);
+  std::erase_if(generators, [&](const Automorphism& symmetry) { return !keeps(symmetry, topology, problem.demands); });
+  auto group = group_of(topology, generators, static_cast<std::size_t>(topology.ranks()));
+  return group.empty() ? std::vector{identity_of(topology)} : group;
+}
+
 }  // namespace
 
 FlowPaths best_flow_paths(const Topology& topology, const FlowProblem& problem) {
-  auto group = symmetry_group(topology, problem.marks);
+  auto group = group_for(topology, problem);
   FlowProgram program(topology, problem, group);
   if (program.too_large() || !program.run(problem.stop)) return {};
   const bool fold = problem.fold && program.one_stands_for_all();

@@ -40,8 +40,10 @@ struct FlowDemand {
 struct FlowProblem {
   /// By rising `from`.
   std::vector<FlowDemand> demands;
-  /// By node: symmetries that keep these keep the demands.
+  /// By node: symmetries that do not keep these do not keep the demands.
   std::vector<std::int64_t> marks;
+  /// Do those that keep the marks keep the demands, too? Else each is looked at.
+  bool marks_tell = true;
   /// Bytes per second of weight 1 beyond which nothing can be gained.
   double target = 0;
   /// May paths stand for their images?

@@ -29,15 +29,18 @@ constexpr std::size_t many_members = 32;
 // Many trees of one root among more take minutes: there are a few, and none over servers, where rails and islands are faster.
 constexpr std::size_t many_of_one_root = 192;
 constexpr std::int64_t few_trees = 8;
+// Trees are long lists: they are folded from fewer members on than other plans.
+constexpr std::size_t fewer_trees = 4;
 // Up to so many the bound is found again to say how near it is.
 constexpr std::size_t most_checked = 128;
 
 class ForestPlanner final : public Planner {
  public:
   bool reads_payload(const Collective&, const Parameters&) const override { return false; }
-  // Trees of machines that are no servers on a network take long to pack, so it is said what no schedule can beat.
+  // Trees of machines that are no servers on a network, and those of one root, take long to pack, so it is said what no schedule can beat: others are
+  // weighed before.
   std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
-    if (has_servers(topology)) return std::nullopt;
+    if (has_servers(topology) && !rooted(collective.kind)) return std::nullopt;
     const auto best = bound(topology, collective);
     return best ? std::optional(lower_bound(*best, context.payload)) : std::nullopt;
   }
@@ -77,7 +80,7 @@ class ForestPlanner final : public Planner {
     std::optional<TreesOfPlan> previous;
     if (context.previous != nullptr) previous = trees_of_plan(topology, *context.previous);
     request.previous = previous ? &*previous : nullptr;
-    request.fold = collective.members.size() >= context.fold_from && are_alike(topology, collective);
+    request.fold = collective.members.size() >= context.fold_from / fewer_trees && are_alike(topology, collective);
     Result<Forest> in = Forest{};
     Result<Forest> out = Forest{};
     if (up) in = find_forest(topology, request);

@@ -95,4 +95,14 @@ std::optional<Seconds> least_time_around(const Topology& topology, const Collect
   return kind == all_reduce ? once * 2 : once;
 }
 
+std::optional<StepChain> least_chain_around(const Topology& topology, const Collective& collective, const RingLoad& load, const Payload& payload) {
+  if (collective.kind != CollectiveKind::all_to_all || !collective.silent.empty()) return std::nullopt;
+  // Where there are fewer elements than members, as many members get one from each.
+  const auto reached = std::min<std::int64_t>(std::ssize(collective.members), payload.elements) - 1;
+  const auto rings = static_cast<std::int64_t>(load.rings);
+  if (reached < 1) return std::nullopt;
+  const auto hops = static_cast<int>((reached + rings - 1) / rings);
+  return StepChain{hops, least_first_link(topology, collective.members) * hops};
+}
+
 }  // namespace p2plab

@@ -94,7 +94,8 @@ void go_around(DataFlow& flow, std::vector<Move>& moves, CollectiveKind kind, co
   if (kind == CollectiveKind::all_reduce) ring.travel(moves, chunk, piece.place, hops, hops);
 }
 
-// The pieces of the first places of each ring; those of the others are their images.
+// The pieces of the first places of each ring, or of the blocks of the first members of the first one: so all blocks are cut into their pieces in the
+// same order of rings, and images divide what they divide by members. Those of the others are their images.
 void fold_around(DataFlow& flow, const Collective& collective, const std::vector<NumberedRing>& all, const std::vector<ScheduleImage>& images) {
   const bool whole = collective.kind == CollectiveKind::all_reduce;
   const auto places = all.front().size() / static_cast<int>(images.size());
@@ -104,7 +105,7 @@ void fold_around(DataFlow& flow, const Collective& collective, const std::vector
   std::vector<std::pair<Chunk, Rank>> base;
   for (const auto& ring : all) {
     auto pieces = pieces_of(flow, collective, ring);
-    std::erase_if(pieces, [&](const Piece& piece) { return piece.place >= places; });
+    std::erase_if(pieces, [&](const Piece& piece) { return (whole ? piece.place : all.front().place_of(ring.at(piece.place))) >= places; });
     for (const auto& piece : pieces) {
       base.emplace_back(ring.piece(piece.block), ring.at(piece.place));
       go_around(flow, moves, collective.kind, ring, piece);
@@ -179,26 +180,24 @@ class RingPlanner final : public Planner {
   bool reads_payload(const Collective& collective, const Parameters&) const override { return is_chain(collective.kind); }
   std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     if (context.payload.elements == 0) return std::nullopt;
-    const auto rings = context.parameters.find("rings");
-    const bool given = rings != context.parameters.end() && rings->second != "auto";
-    const auto most = given ? integer_parameter(context.parameters, "rings", 1, 64) : Result<std::int64_t>{16};
+    const auto most = most_rings(topology, collective, context.parameters);
     if (!most) return std::nullopt;
     const auto elements = context.payload.elements / std::max<std::int64_t>(1, std::ssize(collective.members));
     const auto block = static_cast<double>(elements * size_of(context.payload.type));
-    return least_time_around(topology, collective, {static_cast<std::size_t>(*most), block});
+    const auto least = least_time_around(topology, collective, {*most, block});
+    const auto chain = least_chain_around(topology, collective, {*most}, context.payload);
+    return chain ? std::max(least.value_or(Seconds{0}), chain->latency) : least;
+  }
+  std::optional<StepChain> chain(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    const auto most = most_rings(topology, collective, context.parameters);
+    return most ? least_chain_around(topology, collective, {*most}, context.payload) : std::nullopt;
   }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("ring", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    static const std::array<std::string, 3> fabrics{"auto", "nvlink", "any"};
-    auto fabric = word_parameter(*parameters, "fabric", fabrics);
-    if (!fabric) return std::move(fabric).error();
-    auto most = parameters->at("rings") == "auto" ? Result<std::int64_t>{0} : integer_parameter(*parameters, "rings", 1, 64);
-    if (!most) return std::move(most).error();
     auto flow = DataFlow::create(topology, collective);
     if (!flow) return std::move(flow).error();
-    const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
-    auto rings = find_rings(topology, collective.members, {wanted, static_cast<int>(*most)});
+    auto rings = rings_of(topology, collective, *parameters);
     if (!rings) return std::move(rings).error();
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
@@ -217,6 +216,24 @@ class RingPlanner final : public Planner {
   }
 
  private:
+  static Result<std::vector<Ring>> rings_of(const Topology& topology, const Collective& collective, const Parameters& parameters) {
+    static const std::array<std::string, 3> fabrics{"auto", "nvlink", "any"};
+    auto fabric = word_parameter(parameters, "fabric", fabrics);
+    if (!fabric) return std::move(fabric).error();
+    auto most = parameters.at("rings") == "auto" ? Result<std::int64_t>{0} : integer_parameter(parameters, "rings", 1, 64);
+    if (!most) return std::move(most).error();
+    const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
+    return find_rings(topology, collective.members, {wanted, static_cast<int>(*most)});
+  }
+  // None where the parameter is wrong.
+  static std::optional<std::size_t> most_rings(const Topology& topology, const Collective& collective, const Parameters& parameters) {
+    const auto rings = parameters.find("rings");
+    const bool given = rings != parameters.end() && rings->second != "auto";
+    const auto asked = given ? integer_parameter(parameters, "rings", 1, 64) : Result<std::int64_t>{static_cast<std::int64_t>(most_unasked)};
+    if (!asked) return std::nullopt;
+    const auto most = static_cast<std::size_t>(*asked);
+    return collective.kind == CollectiveKind::all_to_all ? std::min(most, most_rings_between(topology, collective.members)) : most;
+  }
   static bool is_chain(CollectiveKind kind) { return kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce; }
   static bool goes_around(CollectiveKind kind) { return !is_chain(kind) && !one_to_one(kind); }
   // Of chains: 0.

@@ -41,7 +41,7 @@ class RingFinder {
     }
     const auto first = cheapest_cycle(distances);
     if (!first) return no_ring(distances, gpu_links_only);
-    const int most = options.most > 0 ? options.most : (gpu_links_only || crosses_network(*first) ? 16 : 1);
+    const int most = options.most > 0 ? options.most : (gpu_links_only || crosses_network(*first) ? static_cast<int>(most_unasked) : 1);
     if (most == 1) return std::vector<Ring>{ring_of(*first, rate_alone(*first))};
     return pack_rings(distances, *first, static_cast<std::size_t>(most));
   }
@@ -227,6 +227,18 @@ std::vector<std::int64_t> integer_weights(std::span<const double> amounts) {
   }
   scaled(1000);
   return weights;
+}
+
+std::size_t most_rings_between(const Topology& topology, std::span<const Rank> members) {
+  constexpr auto any = std::numeric_limits<std::size_t>::max();
+  const auto& routes = topology.routes();
+  const auto joined = routes.kinds().each(1, [&](Rank from, Rank to) { return from == to || !routes.between(from, to).empty() ? 1 : 0; });
+  const auto servers = servers_of(topology, members);
+  const auto size = servers.empty() ? 0 : servers.front().size();
+  const bool even = std::ranges::all_of(servers, [&](const auto& server) { return server.size() == size; });
+  // Where each member reaches each other one, rings along rails are offered, and no others are guessed.
+  const bool offered = members.size() > exact_points && servers.size() > 1 && size > 1 && even && std::ranges::find(joined, 0) == joined.end();
+  return offered ? size + 2 : any;
 }
 
 Result<std::vector<Ring>> find_rings(const Topology& topology, std::span<const Rank> members, const RingOptions& options) {

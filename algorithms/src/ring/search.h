@@ -17,6 +17,9 @@ struct Ring {
   double rate = 0;  // bytes per second that the machine carries around it, all rings running
 };
 
+/// So many rings are looked for where no number is given, at most.
+inline constexpr std::size_t most_unasked = 16;
+
 enum class RingFabric { automatic, nvlink, any };
 
 struct RingOptions {
@@ -30,6 +33,9 @@ struct RingOptions {
 /// good as the search finds. Weights are small integers in the proportion of the rates. One member needs no ring: none is returned.
 /// Errors: unsupported, if no ring exists (or none was found, above 10 members); says which hops were allowed and what stands in the way.
 Result<std::vector<Ring>> find_rings(const Topology& topology, std::span<const Rank> members, const RingOptions& options);
+
+/// Not more are found, whatever is asked for: between even servers one of each of a server's members, and one each way of the cheapest cycle.
+std::size_t most_rings_between(const Topology& topology, std::span<const Rank> members);
 
 /// Positive integers in the proportion of `amounts` (all above zero), exact if a common denominator up to 720 exists, else rounded to 1/1000 of the
 /// sum.

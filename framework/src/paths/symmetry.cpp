@@ -22,6 +22,21 @@ Automorphism composed(const Automorphism& first, const Automorphism& then) {
   return {composed(first.nodes, then.nodes), composed(first.links, then.links), composed(first.groups, then.groups)};
 }
 
+// What the elements known so far and the generators compose to; empty if that is more than `most`.
+std::vector<Automorphism> closed(std::vector<Automorphism> elements, std::span<const Automorphism> generators, std::size_t most) {
+  std::set<std::vector<std::int32_t>> known;
+  for (const auto& element : elements) known.insert(element.nodes);
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    for (const auto& by : generators) {
+      auto next = composed(elements[i], by);
+      if (!known.insert(next.nodes).second) continue;
+      if (elements.size() == most) return {};
+      elements.push_back(std::move(next));
+    }
+  }
+  return elements;
+}
+
 // Looks for generators, and grows the group of them as long as it has no more elements than the machine has GPUs.
 class GroupFinder {
  public:
@@ -150,20 +165,10 @@ class GroupFinder {
 
   // The closure with one more generator, if it is small enough.
   bool grow(const Automorphism& generator) {
-    const auto most = static_cast<std::size_t>(topology_.ranks());
-    std::set<std::vector<std::int32_t>> known;
-    std::vector<Automorphism> closure = group_;
-    for (const auto& element : closure) known.insert(element.nodes);
     auto kept = generators_;
     kept.push_back(generator);
-    for (std::size_t i = 0; i < closure.size(); ++i) {
-      for (const auto& by : kept) {
-        auto next = composed(closure[i], by);
-        if (!known.insert(next.nodes).second) continue;
-        if (closure.size() == most) return false;
-        closure.push_back(std::move(next));
-      }
-    }
+    auto closure = closed(group_, kept, static_cast<std::size_t>(topology_.ranks()));
+    if (closure.empty()) return false;
     group_ = std::move(closure);
     return true;
   }
@@ -248,6 +253,10 @@ Automorphism identity_of(const Topology& topology) {
 
 std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks) {
   return GroupFinder{topology, marks, GroupFinder::Wanted::group}.run();
+}
+
+std::vector<Automorphism> group_of(const Topology& topology, std::span<const Automorphism> generators, std::size_t most) {
+  return closed({identity_of(topology)}, generators, most);
 }
 
 std::vector<Automorphism> symmetry_generators(const Topology& topology, std::span<const std::int64_t> marks) {

@@ -3,30 +3,18 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 #include <tuple>
 
 namespace p2plab {
 
 namespace {
 
-// A good scatter of two words into one (the finisher of SplitMix64).
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t x = a + 0x9e3779b97f4a7c15ULL * (b + 0x632be59bd9b4e019ULL);
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) { return scattered(a, b); }
 
 std::uint64_t word(const std::optional<Bandwidth>& limit) { return limit ? static_cast<std::uint64_t>(limit->bytes_per_second()) : 0; }
 
 std::uint64_t word(const SwitchModel& model) {
   return mix(mix(std::bit_cast<std::uint64_t>(model.exchange), std::bit_cast<std::uint64_t>(model.exchange_loads)), word(model.posted_writes));
-}
-
-std::size_t distinct(std::vector<std::uint64_t> colours) {
-  std::ranges::sort(colours);
-  return static_cast<std::size_t>(std::unique(colours.begin(), colours.end()) - colours.begin());
 }
 
 // What two links must share to be mapped onto each other.
@@ -37,16 +25,16 @@ std::uint64_t label_of(const Link& link) {
 
 constexpr int guesses_per_gpu = 4;
 constexpr int extra_guesses = 200;
-constexpr std::int64_t most_in_vain = std::int64_t{1} << 27;  // arcs looked at for guesses that failed: about a second
+constexpr std::int64_t most_in_vain = std::int64_t{1} << 25;  // arcs looked at for guesses that failed: about a second
 
 }  // namespace
 
 SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::int64_t> marks)
-    : topology_(topology), arcs_(topology.nodes().size() + topology.groups().size()) {
+    : topology_(topology), graph_{std::vector<std::vector<LabelledGraph::Arc>>(topology.nodes().size() + topology.groups().size())} {
   for (const auto& link : topology.links()) {
     const auto label = label_of(link);
-    arcs_[link.from.index()].push_back({link.to.value, mix(label, 1)});
-    arcs_[link.to.index()].push_back({link.from.value, mix(label, 2)});
+    graph_.arcs[link.from.index()].push_back({link.to.value, mix(label, 1)});
+    graph_.arcs[link.to.index()].push_back({link.from.value, mix(label, 2)});
   }
   for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
     const auto& node = topology.nodes()[n];
@@ -55,7 +43,10 @@ SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::in
                         mix(mix(word(node.ingress), word(node.egress)), mix(word(node.memory), word(node.root_complex)))));
   }
   for (std::size_t g = 0; g < topology.groups().size(); ++g) add_group(static_cast<int>(g));
-  stable_ = refine(base_);
+  from_.emplace(graph_, base_);
+  from_->refine();
+  to_.emplace(*from_);
+  stable_ = from_->classes();
 }
 
 // A group is a vertex behind the nodes, joined to the ends of its links: so what shares a budget is told from what does not before anything is
@@ -70,90 +61,91 @@ void SymmetrySearch::add_group(int g) {
     const auto& link = topology_.link(id);
     for (const auto& [end, side] : {std::pair{link.from, 3U}, std::pair{link.to, 4U}}) {
       const auto label = mix(label_of(link), side);
-      arcs_[end.index()].push_back({vertex, label});
-      arcs_[static_cast<std::size_t>(vertex)].push_back({end.value, label});
+      graph_.arcs[end.index()].push_back({vertex, label});
+      graph_.arcs[static_cast<std::size_t>(vertex)].push_back({end.value, label});
     }
   }
   std::ranges::sort(links);
   groups_[links].push_back(g);
 }
 
-std::vector<std::uint64_t> SymmetrySearch::refine(std::vector<std::uint64_t> colours) {
-  auto classes = distinct(colours);
-  while (classes < colours.size()) {
-    auto next = colours;
-    for (std::size_t v = 0; v < next.size(); ++v) {
-      std::uint64_t around = 0;
-      visits_ += std::ssize(arcs_[v]);
-      for (const auto& arc : arcs_[v]) around += mix(arc.label, colours[static_cast<std::size_t>(arc.other)]);
-      next[v] = mix(colours[v], around);
-    }
-    const auto finer = distinct(next);
-    colours = std::move(next);
-    if (finer == classes) break;
-    classes = finer;
-  }
-  return colours;
-}
-
-std::vector<std::uint64_t> SymmetrySearch::coloured(const std::vector<std::pair<int, int>>& fixed, bool images) {
-  auto colours = stable_;
-  for (std::size_t i = 0; i < fixed.size(); ++i) {
-    auto& colour = colours[static_cast<std::size_t>(images ? fixed[i].second : fixed[i].first)];
-    colour = mix(colour, i + 1000);
-  }
-  return refine(std::move(colours));
-}
-
 std::optional<Automorphism> SymmetrySearch::find(std::vector<std::pair<int, int>> fixed, const Preference& preference) {
   found_.reset();
   guesses_left_ = extra_guesses + guesses_per_gpu * topology_.ranks();
-  extend(fixed, preference);
+  const auto before = from_->state();
+  const auto before_images = to_->state();
+  for (const auto& [gpu, image] : fixed) {
+    from_->single_out(gpu);
+    to_->single_out(image);
+  }
+  from_->refine();
+  to_->refine();
+  if (from_->trace() == to_->trace()) extend(0, preference);
+  from_->go_back(before);
+  to_->go_back(before_images);
   return std::move(found_);
 }
 
-bool SymmetrySearch::extend(std::vector<std::pair<int, int>>& fixed, const Preference& preference) {
+// Fixes the first GPU from this rank on that has a choice.
+bool SymmetrySearch::extend(int first, const Preference& preference) {
   if (guesses_left_-- <= 0 || in_vain_ > most_in_vain) return false;
-  const auto before = visits_;
-  const auto from = coloured(fixed, false);
-  const auto to = coloured(fixed, true);
-  const auto looked_at = visits_ - before;
-  auto sorted = from;
-  auto sorted_to = to;
-  std::ranges::sort(sorted);
-  std::ranges::sort(sorted_to);
-  if (sorted != sorted_to) return false;
-  for (int r = 0; r < topology_.ranks(); ++r) {
-    const auto gpu = topology_.node_of(Rank{r}).value;
-    const auto colour = from[static_cast<std::size_t>(gpu)];
-    const auto [first, last] = std::equal_range(sorted.begin(), sorted.end(), colour);
-    if (last - first == 1) continue;
-    std::vector<std::pair<int, int>> candidates;
-    for (std::size_t v = 0; v < topology_.nodes().size(); ++v) {
-      if (to[v] == colour) candidates.emplace_back(preference(gpu, static_cast<int>(v)), static_cast<int>(v));
-    }
-    std::ranges::sort(candidates);
-    for (const auto& candidate : candidates) {
-      fixed.emplace_back(gpu, candidate.second);
-      if (extend(fixed, preference)) return true;
-      fixed.pop_back();
-      in_vain_ += looked_at;  // a guess costs about what the one before it does
-    }
-    return false;
+  int rank = first;
+  const auto gpu_of = [&](int r) { return topology_.node_of(Rank{r}).value; };
+  while (rank < topology_.ranks() && from_->is_alone(gpu_of(rank))) ++rank;
+  if (rank == topology_.ranks()) {
+    found_ = complete();
+    return found_.has_value();
   }
-  found_ = complete(from, to);
-  return found_.has_value();
+  const auto gpu = gpu_of(rank);
+  const auto candidates = candidates_for(gpu, preference);
+  const auto before = from_->state();
+  from_->single_out(gpu);
+  const auto looked_at = from_->refine();
+  const bool found = std::ranges::any_of(candidates, [&](int image) {
+    if (try_image(gpu, image, rank, preference)) return true;
+    in_vain_ += 2 * looked_at;  // the image's refinement costs about the same
+    return false;
+  });
+  from_->go_back(before);
+  return found;
 }
 
-// Nodes of one colour are mapped in order of id; where these are no twins, the check of the links fails.
-std::optional<Automorphism> SymmetrySearch::complete(const std::vector<std::uint64_t>& from, const std::vector<std::uint64_t>& to) const {
-  std::vector<std::int32_t> a(topology_.nodes().size());
-  std::iota(a.begin(), a.end(), 0);
-  auto b = a;
-  std::ranges::stable_sort(a, {}, [&](std::int32_t v) { return from[static_cast<std::size_t>(v)]; });
-  std::ranges::stable_sort(b, {}, [&](std::int32_t v) { return to[static_cast<std::size_t>(v)]; });
-  Automorphism mapping{std::vector<std::int32_t>(a.size()), {}, {}};
-  for (std::size_t i = 0; i < a.size(); ++i) mapping.nodes[static_cast<std::size_t>(a[i])] = b[i];
+bool SymmetrySearch::try_image(int gpu, int image, int rank, const Preference& preference) {
+  const auto before = to_->state();
+  to_->single_out(image);
+  to_->refine();
+  const bool found = from_->trace() == to_->trace() && from_->class_of(gpu) == to_->class_of(image) && extend(rank + 1, preference);
+  to_->go_back(before);
+  return found;
+}
+
+// What a GPU may be mapped to, the preferred first.
+std::vector<int> SymmetrySearch::candidates_for(int gpu, const Preference& preference) const {
+  std::vector<std::pair<int, int>> ranked;
+  for (const auto v : to_->members(from_->class_of(gpu))) ranked.emplace_back(preference(gpu, v), v);
+  std::ranges::sort(ranked);
+  std::vector<int> candidates;
+  for (const auto& [place, v] : ranked) candidates.push_back(v);
+  return candidates;
+}
+
+// Nodes of one class are mapped in order of id; where these are no twins, the check of the links fails.
+std::optional<Automorphism> SymmetrySearch::complete() const {
+  const auto nodes = topology_.nodes().size();
+  Automorphism mapping{std::vector<std::int32_t>(nodes), {}, {}};
+  const auto sorted = [](std::span<const int> members) {
+    std::vector<int> ids(members.begin(), members.end());
+    std::ranges::sort(ids);
+    return ids;
+  };
+  for (std::size_t v = 0; v < nodes; ++v) {
+    const auto number = from_->class_of(static_cast<int>(v));
+    const auto a = sorted(from_->members(number));
+    if (a.front() != static_cast<int>(v)) continue;
+    const auto b = sorted(to_->members(number));
+    if (a.size() != b.size()) return std::nullopt;
+    for (std::size_t i = 0; i < a.size(); ++i) mapping.nodes[static_cast<std::size_t>(a[i])] = b[i];
+  }
   if (!map_links(mapping) || !map_groups(mapping)) return std::nullopt;
   return mapping;
 }

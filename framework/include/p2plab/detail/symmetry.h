@@ -29,6 +29,9 @@ std::vector<Automorphism> automorphism_generators(const Topology& topology, std:
 /// alike it has, as a rule, exactly one element for each GPU.
 std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks = {});
 
+/// All that `generators` compose to, the identity first; empty if that is more than `most`.
+std::vector<Automorphism> group_of(const Topology& topology, std::span<const Automorphism> generators, std::size_t most);
+
 /// Automorphisms that join GPUs into few orbits, found like those of `symmetry_group`, whose elements take memory by the square of the GPUs. Those
 /// without marks are the machine's: `topology.symmetries()`.
 std::vector<Automorphism> symmetry_generators(const Topology& topology, std::span<const std::int64_t> marks);

@@ -141,13 +141,13 @@ TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
   }
 }
 
-TEST(Hierarchical, FoldsFrom96RanksOnAndAllReducesFrom192) {
+TEST(Hierarchical, FoldsFrom64RanksOnAndAllReducesFrom192) {
   const auto folds = [](const char* machine, CollectiveKind kind) {
     const auto plan = plan_on(*resolve_topology(machine), "hierarchical", kind);
     EXPECT_TRUE(plan);
     return plan && plan->schedule.folding().folded();
   };
-  EXPECT_FALSE(folds("hgx-a100:nodes=8", CollectiveKind::reduce_scatter));
+  EXPECT_FALSE(folds("hgx-a100:nodes=7", CollectiveKind::reduce_scatter));
   EXPECT_TRUE(folds("hgx-a100:nodes=12", CollectiveKind::reduce_scatter));
   EXPECT_FALSE(folds("hgx-a100:nodes=16", CollectiveKind::all_reduce));
   EXPECT_TRUE(folds("hgx-a100:nodes=24", CollectiveKind::all_reduce));

@@ -71,6 +71,16 @@ TEST(Flow, GatherScatterAndPairsReachTheBound) {
   }
 }
 
+// 24 servers of 8: what the last GPU of a server sends to the first of the next goes over all eight NICs, as in every server, though each GPU has a
+// receiver of its own.
+TEST(Flow, PairsOfLargeGroupsReachTheBoundByTheServersThatAreAlike) {
+  const auto machine = *make_preset("dgx-a100", {{"nodes", "24"}});
+  const auto plan = test::plan_on(machine, "flow", CollectiveKind::send_receive);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_NEAR(bottleneck(machine, link_loads(machine, plan->schedule)).algbw_gbps(), 8 * 25.0, 1e-3);
+  EXPECT_EQ(plan->schedule.step_count() % 24, 0U);
+}
+
 TEST(Flow, UnevenSharesAndPairsThatRepeatKeepTheirProportions) {
   const auto machine = *make_preset("dgx-v100", {});
   Collective scatter{

@@ -86,6 +86,22 @@ TEST(Ring, TakesAtLeastAsLongForAllToAllAsItsCrossingsOfTheNetwork) {
   }
 }
 
+// Five servers of eight: along eight rings a block reaches eight GPUs with each hop, the last of 39 by the fifth.
+TEST(Ring, HasAChainOfHopsForAllToAll) {
+  const auto topology = *make_preset("dgx-a100", {{"nodes", "5"}});
+  const auto collective = make_collective(CollectiveKind::all_to_all, 40);
+  const auto chain = least_chain_around(topology, collective, {8}, {.elements = 1 << 20});
+  ASSERT_TRUE(chain);
+  EXPECT_EQ(chain->steps, 5);
+  EXPECT_NEAR(chain->latency.count(), 5 * 360e-9, 1e-15);  // of a link to a NIC
+  EXPECT_EQ(least_chain_around(topology, collective, {8}, {.elements = 10})->steps, 2);
+  const auto rings = find_rings(topology, collective.members, {});
+  ASSERT_TRUE(rings);
+  EXPECT_EQ(rings->size(), 8U);
+  EXPECT_EQ(most_rings_between(topology, collective.members), 10U);
+  EXPECT_GT(most_rings_between(*make_preset("torus", {{"dims", "4x4"}}), make_collective(CollectiveKind::all_to_all, 16).members), 64U);
+}
+
 TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
   for (const int n : {2, 3, 4, 5, 7, 8, 16}) {
     const auto topology = test::one_switch(n);

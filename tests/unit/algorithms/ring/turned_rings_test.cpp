@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/program/even_payloads.h"
 #include "p2plab/schedule/analysis.h"
 #include "support/folding.h"
 #include "support/machines.h"
@@ -76,6 +77,18 @@ TEST(TurnedRings, MeanWhatTheirListMeans) {
       SCOPED_TRACE(fmt::format("{} {}", name, to_string(kind)));
       test::expect_as_listed(machine, ring_on(machine, make_collective(kind, machine.ranks()), 2)->schedule, {0, 65536});
     }
+  }
+}
+
+// 48 blocks of 2^20 floats, as evenly as whole elements allow, each cut for eight rings: all in the same order, so that images differ by an element.
+TEST(TurnedRings, FoldPayloadsThatMembersDoNotDivide) {
+  const auto machine = *make_preset("dgx-a100", {{"nodes", "6"}});
+  for (const auto kind : kinds) {
+    const auto plan = ring_on(machine, make_collective(kind, 48), 2);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    ASSERT_GT(plan->schedule.folding().images(), 1) << to_string(kind);
+    const auto even = even_payloads(plan->schedule, {.elements = (1 << 20) + 1});
+    EXPECT_TRUE(even) << to_string(kind);
   }
 }
 

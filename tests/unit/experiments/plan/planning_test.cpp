@@ -144,6 +144,16 @@ TEST(Auto, AsksLargeGroupsFirstForShortPlans) {
   EXPECT_LT(place("tree"), place("two_shot"));
 }
 
+// 12 servers of 8, fewer elements than GPUs: as blocks have no bytes, only hops say that rings take long.
+TEST(Auto, AsksRingsLastForExchangesOfFewElements) {
+  const Planning planning(Evaluator(test::servers(12, 8)));
+  std::vector<std::string> asked;
+  PlanningOptions options;
+  options.considered = [&](const std::string& name, std::optional<Seconds>) { asked.push_back(name); };
+  ASSERT_TRUE(planning.plan({"auto"}, make_collective(CollectiveKind::all_to_all, 96), elements(64), options));
+  EXPECT_LT(std::ranges::find(asked, "flow"), std::ranges::find(asked, "ring"));
+}
+
 // 64 members on a switch: two_shot takes two steps, bruck twelve, which alone take longer.
 TEST(Auto, LeavesOutWhatItsStepsOneAfterAnotherRuleOut) {
   Profile profile;

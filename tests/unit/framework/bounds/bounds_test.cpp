@@ -133,6 +133,13 @@ TEST(Bounds, GroupsCount) {
   EXPECT_EQ(bound_of(machine, CollectiveKind::broadcast).inverse_rate, reduced(1, 10));
 }
 
+// A torus of 6 x 8: 24 x 24 blocks cross each half of the longer circles over 12 links of 50 GB/s. Its GPUs, alike, share the program's columns.
+TEST(Bounds, AllToAllOfLikeGpusIsThatOfAllOfThem) {
+  const auto best = bound_of(*make_preset("torus", {{"dims", "6x8"}}), CollectiveKind::all_to_all);
+  EXPECT_EQ(best.inverse_rate, reduced(24 * 24, 12 * 50));
+  EXPECT_TRUE(best.attained);
+}
+
 TEST(Bounds, NodeLimitsCount) {
   // A full mesh of four 10 GB/s links whose GPUs send at most 15 GB/s in all: three blocks must enter each, so the sum of what leaves is 12.
   Topology::Builder builder("limited");
