@@ -147,8 +147,6 @@ void suggest_blocks(Plan& plan, Bytes size) {
   for (std::size_t i = 0; i < schedule.base_step_count(); ++i) ++steps[schedule.base_step(StepId{static_cast<std::int64_t>(i)}).executor.index()];
   const auto lanes = std::max<std::size_t>(1, std::ranges::max(steps));
   const auto blocks = static_cast<std::int64_t>(most_blocks / lanes);
-  std::uint32_t widest = 1;
-  for (const auto& chunk : schedule.chunks()) widest = std::max(widest, chunk.weight);
   const auto paths = std::max<std::int64_t>(1, std::ssize(schedule.chunks()) / std::max<std::int64_t>(1, std::ssize(schedule.blocks())));
   const auto fitting =
       std::min(size.count() / (std::max<std::int64_t>(paths, 8) * least_slice * std::max<std::int64_t>(1, blocks)),

@@ -88,14 +88,19 @@ int IslandMoves::rounds(int level) const {
   return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1;
 }
 
-// Where no way leads the others of both islands pass it on, in the same round one after another.
+// Where no way leads the others of both islands pass it on, in the same round one after another. A hop that two detours of a chunk have in a
+// round is taken once: what is added up at a relay goes on together, and so does what parts there.
 void IslandMoves::add(const Move& move) {
   constexpr int hops = 3;
   const auto [out, in] = hierarchy_.crossing(move.from, move.to);
+  const bool direct = out == move.from && in == move.to;
   auto at = move.from;
   int hop = hops * move.round;
   for (const auto next : {out, in, move.to}) {
-    if (next != at) moves_.push_back({hop++, move.chunk, at, next});
+    if (next != at) {
+      if (direct || detours_.emplace(hop, move.chunk, at, next).second) moves_.push_back({hop, move.chunk, at, next});
+      ++hop;
+    }
     at = next;
   }
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -61,6 +63,7 @@ class IslandMoves {
   std::vector<PlacedTree> trees_;  // of the outermost level
   std::size_t tree_ = 0;
   std::vector<Move> moves_;
+  std::set<std::tuple<int, ChunkId, Rank, Rank>> detours_;  // hops of those: when, of which chunk, from, to
 };
 
 }  // namespace p2plab

@@ -2,6 +2,8 @@
 #include "islands/rooted_blocks.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -17,41 +19,45 @@ class RootedBlocks {
   RootedBlocks(DataFlow& flow, const Hierarchy& hierarchy, const Collective& collective)
       : flow_(flow), hierarchy_(hierarchy), collective_(collective), home_(hierarchy.island_of(0, collective.root)) {}
 
-  // One member of an island after the other, so that all ways out are taken from the beginning.
+  // All parts of all blocks, round by round, so that all ways out are taken from the beginning.
   void list() {
-    struct Part {
-      ChunkId chunk;
-      Rank member;
-      std::vector<std::size_t> way;
-    };
-    std::vector<Part> parts;
     for (std::size_t b = 0; b < collective_.members.size(); ++b) {
       const auto member = collective_.members[b];
       const auto channel = hierarchy_.island_of(0, member) % channels_of_a_pair;
       for (const auto& way : hierarchy_.ways_of(member))
-        parts.push_back({flow_.add_chunk({static_cast<std::int32_t>(b), 1, static_cast<std::int32_t>(channel)}), member, way});
+        add(flow_.add_chunk({static_cast<std::int32_t>(b), 1, static_cast<std::int32_t>(channel)}), member, way);
     }
-    for (const auto& part : parts) add(part.chunk, part.member, part.way);
     push_in_rounds(flow_, std::move(moves_));
   }
 
  private:
-  // To the root, or from it: by the member of its own island that has this way out, where it has none, and by the one of the root's that does.
+  // To the root, or from it: by the member of its own island that has this way out, where it has none, and by the one of the root's that does;
+  // where no way leads from one to the other, by those that pass it on.
   void add(ChunkId chunk, Rank member, const std::vector<std::size_t>& way) {
     const auto island = hierarchy_.island_of(0, member);
-    std::vector<Rank> stops{member};
-    if (island != home_) {
-      stops.push_back(hierarchy_.stands_for(1, island, way));
-      stops.push_back(hierarchy_.stands_for(1, home_, way));
-    }
-    stops.push_back(collective_.root);
     const bool in = collective_.kind == CollectiveKind::gather;
-    if (!in) std::ranges::reverse(stops);
-    // What stays in the root's island comes last: its ways are short.
-    int round = island == home_ && !in ? 1 : 0;
-    for (std::size_t i = 1; i < stops.size(); ++i, ++round) {
-      if (stops[i] != stops[i - 1]) moves_.push_back({round, chunk, stops[i - 1], stops[i]});
+    // What stays in the root's island comes last in a scatter: its ways are short.
+    if (island == home_) return add_hops(chunk, in ? std::vector{member, collective_.root} : std::vector{collective_.root, member}, in ? 0 : 2);
+    const auto there = hierarchy_.stands_for(1, island, way);
+    const auto here = hierarchy_.stands_for(1, home_, way);
+    const auto [first, second] = in ? hierarchy_.crossing(there, here) : hierarchy_.crossing(here, there);
+    if (in) return add_hops(chunk, {member, there, first, second, here, collective_.root}, 0);
+    add_hops(chunk, {collective_.root, here, first, second, there, member}, 0);
+  }
+
+  // A round for each stop, also where two are one; what would come back to a stop stays there.
+  void add_hops(ChunkId chunk, const std::vector<Rank>& stops, int round) {
+    std::vector<std::pair<int, Rank>> path;
+    for (const auto stop : stops) {
+      const auto seen = std::ranges::find(path, stop, &std::pair<int, Rank>::second);
+      if (seen == path.end()) {
+        path.emplace_back(round, stop);
+      } else {
+        path.erase(seen + 1, path.end());
+      }
+      ++round;
     }
+    for (std::size_t i = 1; i < path.size(); ++i) moves_.push_back({path[i].first - 1, chunk, path[i - 1].second, path[i].second});
   }
 
   DataFlow& flow_;

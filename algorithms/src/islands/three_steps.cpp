@@ -64,8 +64,11 @@ void list_reading(DataFlow& flow, const Hierarchy& hierarchy, std::span<const In
     for (std::size_t k = 1; k < islands.count(); ++k) {
       const auto to = islands.in_charge(k);
       const auto [out, in] = hierarchy.crossing(islands.in_charge(0), to);
-      others[(k - 1) * others.size() / (islands.count() - 1)].push_back(out == islands.in_charge(0) ? in : out);
-      if (others[(k - 1) * others.size() / (islands.count() - 1)].back() != to) detours.push_back({out, in, to});
+      const auto next = out == islands.in_charge(0) ? in : out;
+      // A member that passes it on to several islands gets it once.
+      const bool has_it = next != to && std::ranges::any_of(others, [&](const auto& group) { return std::ranges::find(group, next) != group.end(); });
+      if (!has_it) others[(k - 1) * others.size() / (islands.count() - 1)].push_back(next);
+      if (next != to) detours.push_back({out, in, to});
     }
     flow.push_apart(islands.in_charge(0), others, shard.chunk);
     for (const auto& [out, in, to] : detours) {

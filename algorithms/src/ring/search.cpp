@@ -2,9 +2,11 @@
 #include "ring/search.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -229,6 +231,32 @@ std::vector<std::int64_t> integer_weights(std::span<const double> amounts) {
   return weights;
 }
 
+namespace {
+
+// Is each way inside a server, and each between two, as wide as all others, and does each server have as many links out as all others?
+bool ways_are_alike(const Topology& topology, std::span<const Rank> members, const std::vector<std::vector<int>>& servers) {
+  const auto& routes = topology.routes();
+  std::array<std::set<std::int64_t>, 2> widths;  // inside, between
+  routes.kinds().each(1, [&](Rank from, Rank to) {
+    if (from == to) return 0;
+    bool crosses = false;
+    auto narrowest = std::numeric_limits<std::int64_t>::max();
+    for (const auto id : routes.between(from, to)) {
+      crosses = crosses || topology.link(id).kind == LinkKind::network;
+      narrowest = std::min<std::int64_t>(narrowest, topology.link(id).bandwidth.bytes_per_second());
+    }
+    widths[crosses ? 1 : 0].insert(narrowest);
+    return 0;
+  });
+  if (widths[0].size() != 1 || widths[1].size() != 1) return false;
+  const auto links = links_out_of(topology, members, servers);
+  const auto rates = rates_out_of(topology, members, servers);
+  return !links.empty() && std::ranges::all_of(links, [&](const auto& out) { return out.size() == links.front().size(); }) &&
+         std::ranges::all_of(rates, [&](double rate) { return rate == rates.front(); });
+}
+
+}  // namespace
+
 std::size_t most_rings_between(const Topology& topology, std::span<const Rank> members) {
   constexpr auto any = std::numeric_limits<std::size_t>::max();
   const auto& routes = topology.routes();
@@ -236,9 +264,9 @@ std::size_t most_rings_between(const Topology& topology, std::span<const Rank> m
   const auto servers = servers_of(topology, members);
   const auto size = servers.empty() ? 0 : servers.front().size();
   const bool even = std::ranges::all_of(servers, [&](const auto& server) { return server.size() == size; });
-  // Where each member reaches each other one, rings along rails are offered, and no others are guessed.
+  // Where each member reaches each other one, rings along rails are offered, and no others are guessed; where ways differ, prices of links find more.
   const bool offered = members.size() > exact_points && servers.size() > 1 && size > 1 && even && std::ranges::find(joined, 0) == joined.end();
-  return offered ? size + 2 : any;
+  return offered && ways_are_alike(topology, members, servers) ? size + 2 : any;
 }
 
 Result<std::vector<Ring>> find_rings(const Topology& topology, std::span<const Rank> members, const RingOptions& options) {

@@ -34,7 +34,8 @@ struct RingOptions {
 /// Errors: unsupported, if no ring exists (or none was found, above 10 members); says which hops were allowed and what stands in the way.
 Result<std::vector<Ring>> find_rings(const Topology& topology, std::span<const Rank> members, const RingOptions& options);
 
-/// Not more are found, whatever is asked for: between even servers one of each of a server's members, and one each way of the cheapest cycle.
+/// Not more are found, whatever is asked for: between even servers whose ways are alike, inside and out, one of each of a server's members, and one
+/// each way of the cheapest cycle. Elsewhere nothing is known: the largest number.
 std::size_t most_rings_between(const Topology& topology, std::span<const Rank> members);
 
 /// Positive integers in the proportion of `amounts` (all above zero), exact if a common denominator up to 720 exists, else rounded to 1/1000 of the

@@ -2,7 +2,6 @@
 #include "ring/servers.h"
 
 #include <algorithm>
-#include <set>
 
 #include "p2plab/machine/routes.h"
 
@@ -26,25 +25,31 @@ std::vector<std::vector<int>> servers_of(const Topology& topology, std::span<con
   return servers;
 }
 
-std::vector<double> rates_out_of(const Topology& topology, std::span<const Rank> members, const std::vector<std::vector<int>>& servers) {
+std::vector<std::set<LinkId>> links_out_of(const Topology& topology, std::span<const Rank> members, const std::vector<std::vector<int>>& servers) {
   const auto& routes = topology.routes();
   if (servers.size() < 2) return {};
   std::vector<std::size_t> server_of(members.size());
   for (std::size_t s = 0; s < servers.size(); ++s) {
     for (const int i : servers[s]) server_of[static_cast<std::size_t>(i)] = s;
   }
-  std::vector<double> rates;
+  std::vector<std::set<LinkId>> links(servers.size());
   for (std::size_t s = 0; s < servers.size(); ++s) {
-    std::set<LinkId> out;
     for (const int a : servers[s]) {
       for (std::size_t b = 0; b < members.size(); ++b) {
         if (server_of[b] == s) continue;
         const auto path = routes.between(members[static_cast<std::size_t>(a)], members[b]);
         const auto first = std::ranges::find_if(path, [&](LinkId id) { return topology.link(id).kind == LinkKind::network; });
         if (first == path.end() && !path.empty()) return {};
-        if (first != path.end()) out.insert(*first);
+        if (first != path.end()) links[s].insert(*first);
       }
     }
+  }
+  return links;
+}
+
+std::vector<double> rates_out_of(const Topology& topology, std::span<const Rank> members, const std::vector<std::vector<int>>& servers) {
+  std::vector<double> rates;
+  for (const auto& out : links_out_of(topology, members, servers)) {
     rates.push_back(0);
     for (const auto link : out) rates.back() += static_cast<double>(topology.link(link).bandwidth.bytes_per_second());
   }

@@ -148,7 +148,7 @@ TEST(Hierarchical, FoldsFrom64RanksOnAndAllReducesFrom192) {
     return plan && plan->schedule.folding().folded();
   };
   EXPECT_FALSE(folds("hgx-a100:nodes=7", CollectiveKind::reduce_scatter));
-  EXPECT_TRUE(folds("hgx-a100:nodes=12", CollectiveKind::reduce_scatter));
+  EXPECT_TRUE(folds("hgx-a100:nodes=8", CollectiveKind::reduce_scatter));
   EXPECT_FALSE(folds("hgx-a100:nodes=16", CollectiveKind::all_reduce));
   EXPECT_TRUE(folds("hgx-a100:nodes=24", CollectiveKind::all_reduce));
 }

@@ -47,13 +47,18 @@ TEST(RootedBlocks, AreSharedOutOverTheNicsOfTheRootsServer) {
 
 TEST(RootedBlocks, AreProvedForEveryRootOfServersThatAreNotAlikeAndForGroups) {
   const auto five = test::servers(5, 4);
-  for (const auto& mask : {Mask{.links = {{.from = "gpu1", .to = "nic1"}}}, Mask{.links = {{.from = "nic1", .to = "net", .fraction = 0.5}}},
-                           Mask{.gpus = {"gpu1"}}, Mask{.gpus = {"gpu5", "gpu6", "gpu7"}}}) {
-    const auto topology = *apply_mask(five, mask);
+  const auto rails = *make_preset("hgx-h100", {{"nodes", "5"}, {"gpus", "4"}, {"network", "rail"}});
+  const LostLink lost{.from = "gpu1", .to = "nic1"};
+  const LostLink same{.from = "gpu9", .to = "nic9"};
+  const LostLink other{.from = "gpu10", .to = "nic10"};
+  for (const auto& topology :
+       {*apply_mask(five, {.links = {lost}}), *apply_mask(five, {.links = {{.from = "nic1", .to = "net", .fraction = 0.5}}}),
+        *apply_mask(five, {.gpus = {"gpu1"}}), *apply_mask(five, {.gpus = {"gpu5", "gpu6", "gpu7"}}), *apply_mask(rails, {.links = {lost}}),
+        *apply_mask(rails, {.links = {lost, same}}), *apply_mask(rails, {.links = {lost, other}}), *apply_mask(rails, {.gpus = {"gpu1"}})}) {
     for (const auto kind : kinds) {
       for (int root = 0; root < topology.ranks(); ++root) {
         const auto plan = plan_on(topology, "hierarchical", make_collective(kind, topology.ranks(), Rank{root}), {}, {});
-        EXPECT_TRUE(plan) << "root " << root << ": " << describe(plan.error());
+        EXPECT_TRUE(plan) << to_string(kind) << " root " << root << ": " << (plan ? "" : describe(plan.error()));
       }
     }
   }

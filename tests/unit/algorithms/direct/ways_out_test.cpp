@@ -164,7 +164,9 @@ TEST(UnevenServers, EveryCollectiveIsPlannedAndProved) {
   using enum CollectiveKind;
   const LostLink own{.from = "gpu1", .to = "nic1"};
   const LostLink others{.from = "gpu10", .to = "nic10"};
+  const LostLink same{.from = "gpu9", .to = "nic9"};
   for (const auto& topology : {without_nic(), with_half_a_nic(), without_gpu(), on_rails({.links = {own}}), on_rails({.links = {own, others}}),
+                               on_rails({.links = {own, same}}), on_rails({.gpus = {"gpu1", "gpu9"}}),
                                on_rails({.links = {{.from = "nic1", .to = "net1", .fraction = 0.5}}}), on_rails({.gpus = {"gpu1"}})}) {
     for (const auto kind : {all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, reduce}) {
       for (const auto* across : {"direct", "ring", "tree"}) {

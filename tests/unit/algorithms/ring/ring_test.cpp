@@ -102,6 +102,20 @@ TEST(Ring, HasAChainOfHopsForAllToAll) {
   EXPECT_GT(most_rings_between(*make_preset("torus", {{"dims", "4x4"}}), make_collective(CollectiveKind::all_to_all, 16).members), 64U);
 }
 
+TEST(Ring, FindsNoMoreBetweenServersThanIsSaid) {
+  const auto five = *make_preset("dgx-a100", {{"nodes", "5"}});
+  for (const auto& mask : {Mask{}, Mask{.links = {{.from = "nic1", .to = "net0", .fraction = 0.5}}}, Mask{.links = {{.from = "gpu1", .to = "nic1"}}},
+                           Mask{.links = {{.from = "gpu1", .to = "nic1", .fraction = 0.3}}}}) {
+    const auto topology = apply_mask(five, mask);
+    ASSERT_TRUE(topology) << describe(topology.error());
+    const auto members = make_collective(CollectiveKind::all_to_all, topology->ranks()).members;
+    const auto rings = find_rings(*topology, members, {.most = 64});
+    ASSERT_TRUE(rings) << describe(rings.error());
+    EXPECT_LE(rings->size(), most_rings_between(*topology, members));
+    EXPECT_EQ(most_rings_between(*topology, members) > 64, !mask.links.empty());
+  }
+}
+
 TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
   for (const int n : {2, 3, 4, 5, 7, 8, 16}) {
     const auto topology = test::one_switch(n);
