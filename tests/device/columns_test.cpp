@@ -78,7 +78,7 @@ TEST(PacketColumns, GiveEveryRankItsSumsOnGpus) {
   }
 }
 
-// As few blocks as one column needs, as many as all GPUs hold, and some between.
+// As few blocks as one column needs, and some more.
 TEST(PacketColumns, AreAsManyAsBlocksAreAllowed) {
   const auto devices = gpus_for(32);
   if (!devices) GTEST_SKIP() << describe(devices.error());

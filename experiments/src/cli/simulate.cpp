@@ -107,6 +107,7 @@ std::string json_of(const Simulation& s) {
                               {"transfers", s.result.transfers},
                               {"events", s.result.events},
                               {"links", std::move(links)}};
+  if (s.result.period_at_least < s.result.period) json["in_a_row_at_least_us"] = us(s.result.period_at_least);
   if (s.interval) {
     json["predicted_low_us"] = microseconds(s.interval->low);
     json["predicted_high_us"] = microseconds(s.interval->high);
@@ -145,8 +146,7 @@ std::string text_of(const Simulation& s) {
     text += fmt::format("Of many calls in a row one begins every {:.3f} us: a rank that receives nothing goes on while its data is on its way\n",
                         us(s.result.period));
   if (s.result.period_at_least < s.result.period)
-    text +=
-        fmt::format("Or every {:.3f} us, or between: the ranks' leads did not settle in the calls that were played\n", us(s.result.period_at_least));
+    text += fmt::format("Or every {:.3f} us, or between: ranks' leads did not settle in the calls played\n", us(s.result.period_at_least));
   if (s.interval)
     text += fmt::format("By {} from {:.3f} to {:.3f} us\n", s.interval_of, microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5))

@@ -55,21 +55,22 @@ class Search {
     // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
     std::vector<PacketWire> tried;
     std::array protocols{Protocol::ll, Protocol::ll128, Protocol::lamport};
-    // Packets of large programs take seconds. LL's carry half of what Lamport's do, so where there are those, LL's are not made, too.
+    // Packets of large programs take seconds. LL's carry half of what Lamport's do, so where there are those, LL's are asked for no more.
     const bool lamport_first = whole_instructions_of(sliced->program) >= many_instructions &&
                                wire_for(Protocol::lamport, sliced->program, evaluator_.peer_access()) == PacketWire::lamport;
     if (lamport_first) std::ranges::reverse(protocols);
-    bool in_vain = false;
+    bool lamport_tried = false, columns_by_ll = false;  // by which LL128's lines would go, too
     for (const auto protocol : protocols) {
       const auto wire = wire_for(protocol, sliced->program, evaluator_.peer_access());
       const bool known = std::ranges::find(tried, wire) != tried.end() || (sliced->program.packets && sliced->program.packets->wire == wire);
-      if (known || !can_gain(*sliced, wire) || (in_vain && wire == PacketWire::ll)) continue;
+      if (known || !can_gain(*sliced, wire) || (lamport_tried && wire == PacketWire::ll) || (columns_by_ll && wire == PacketWire::ll128)) continue;
       tried.push_back(wire);
       auto tuning = tuning_of(sliced->grain);
       tuning.protocol = protocol;
       auto trial = try_packets(*sliced, tuning, wire);
       const bool gains = trial && trial->time.count() < sliced->time.count() * (1 - least_gain);
-      in_vain = in_vain || (lamport_first && wire == PacketWire::lamport);
+      lamport_tried = lamport_tried || (lamport_first && wire == PacketWire::lamport);
+      columns_by_ll = columns_by_ll || (wire == PacketWire::ll && trial && trial->program.packets && trial->program.packets->columns > 1);
       if (gains) sliced = *std::move(trial);
     }
     return sliced;

@@ -119,10 +119,14 @@ class ColumnDealer {
 
 }  // namespace
 
+void send_as_interpreted(PacketProgram& program) {
+  if (program.wire != PacketWire::ll128 || program.ranks.size() < least_ranks_of_columns) return;
+  if (std::ranges::any_of(program.ranks, is_long)) program.wire = PacketWire::ll;
+}
+
 void deal_to_columns(PacketProgram& program, const Program& made_of) {
   if (program.ranks.size() < least_ranks_of_columns || std::ranges::none_of(program.ranks, is_long)) return;
-  // Only code that is made for a program sends LL128.
-  if (program.wire == PacketWire::ll128) program.wire = PacketWire::ll;
+  send_as_interpreted(program);
   program.columns = most_packet_columns;
   program.columns = columns_that_fit(program, column_threads);
   if (program.columns == 1) return;

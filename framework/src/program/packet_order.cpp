@@ -56,6 +56,7 @@ void finish_packets(PacketProgram& program, const Program& made_of, const PeerAc
   for (auto& items : program.ranks) send_first(items, written);
   deal_to_columns(program, made_of);
   add_tokens(program, peer_access, view);
+  send_as_interpreted(program);
   for (auto& items : program.ranks) std::ranges::stable_sort(items, {}, &PacketItem::column);
   for (std::size_t r = 0; r < program.ranks.size(); ++r) rotate_peers(program, Rank{static_cast<std::int64_t>(r)}, view);
   mark_joins(program);

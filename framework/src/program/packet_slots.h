@@ -41,6 +41,9 @@ void finish_packets(PacketProgram& program, const Program& made_of, const PeerAc
 /// Where some rank has more items than code for its threads would be made of, deals those that touch no memory of each other out to columns.
 void deal_to_columns(PacketProgram& program, const Program& made_of);
 
+/// Only code that is made for a program sends LL128: where such a one, with its tokens, is too long for that, it goes by LL.
+void send_as_interpreted(PacketProgram& program);
+
 /// Adds the tokens that a packet program needs. A rank must not end a call before everyone into whose slots it writes has begun it: else it could be
 /// two calls ahead and overwrite a slot that is still to be read. Where the data itself does not tell, a token does: sent first of all, awaited last.
 void add_tokens(PacketProgram& program, const PeerAccess& peer_access, const RankView& view);

@@ -111,7 +111,7 @@ class ServerSets {
 
   void add_sets_of(int servers) {
     std::map<std::vector<std::tuple<std::int64_t, std::size_t, std::int64_t>>, std::size_t> kinds;  // the place of the first set of its kind
-    std::set<std::vector<std::size_t>> seen;
+    std::set<Subset> seen;  // one of even shares stands there whichever server it begins with
     for (std::size_t first = 0; first < standings_.size(); ++first) {
       std::vector<Near> others;
       for (std::size_t s = 0; s < standings_.size(); ++s) {
@@ -125,17 +125,14 @@ class ServerSets {
         chosen.push_back(other.server);
         kind.emplace_back(other.less_network, other.hops, other.less_way);
       }
-      auto same = chosen;  // whichever server it begins with
-      std::ranges::sort(same);
-      if (!seen.insert(same).second) continue;
+      const auto set = gpus_of(chosen);
+      if (set && !seen.insert(*set).second) continue;
       const auto known = kinds.find(kind);
       if (known != kinds.end()) {
         ++sets_[known->second].second;
         continue;
       }
-      if (kinds.size() == most_kinds) continue;
-      const auto set = gpus_of(chosen);
-      if (!set) continue;
+      if (kinds.size() == most_kinds || !set) continue;
       kinds.emplace(std::move(kind), sets_.size());
       sets_.emplace_back(*set, 1);
     }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t least_calls = 8;           // as many are played, whatever they cost
 constexpr std::size_t most_calls = 40;           // and no more
-constexpr std::int64_t most_events = 4'000'000;  // of those beyond the first eight: about a second
+constexpr std::int64_t most_events = 4'000'000;  // of all, where there are more than eight: about a second
 constexpr std::size_t calls_before_a_leap = 4;   // from a new lead of ranks over each other
 constexpr std::int64_t first_leap = 16;          // calls
 constexpr std::int64_t longest_leap = 1024;      // beyond, ranks that wait for no other one would be days behind

@@ -190,9 +190,9 @@ Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t 
 }
 
 Result<SimResult> simulate_as_it_is(const Topology& topology, const Program& program, const Profile& profile, const SimOptions& options) {
-  if (options.engine != SimEngine::events && (options.record || (options.steps && options.engine == SimEngine::path))) {
+  if (options.engine != SimEngine::events && (options.record || (options.steps && options.engine == SimEngine::path)))
     return Error{ErrorCode::unsupported, "recordings and the times of steps need the engine 'events'"};
-  }
+  if (options.in_a_row && !options.late.empty()) return Error{ErrorCode::unsupported, "ranks that are late and calls in a row are two questions"};
   if (program.folded && (options.record || options.steps || options.engine == SimEngine::max_min || !options.late.empty()))
     return Error{ErrorCode::unsupported,
                  "recordings, the times of steps, fair shares and ranks that are late need a whole program; this one is folded"};

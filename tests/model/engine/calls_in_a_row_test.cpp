@@ -145,7 +145,10 @@ TEST(CallsInARow, AreGivenUpWhereTheFirstRankIsFreeTooLate) {
   const auto first = *std::ranges::min_element(all.rank_free);
   ASSERT_GT(first, all.busiest);
   EXPECT_GE(all.period, first);
-  EXPECT_FALSE(test::simulated(machine, program, by_packets, {.useful = first - SimTime{1}, .in_a_row = true}).played);
+  const auto given_up = test::simulated(machine, program, by_packets, {.useful = first - SimTime{1}, .in_a_row = true});
+  EXPECT_FALSE(given_up.played);
+  EXPECT_TRUE(given_up.rank_free.empty());
+  EXPECT_EQ(given_up.events, 0);
   const auto enough = test::simulated(machine, program, by_packets, {.useful = all.period, .in_a_row = true});
   EXPECT_TRUE(enough.played);
   EXPECT_EQ(enough.period, all.period);

@@ -48,8 +48,12 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   auto given = given_by(a.plan);
   if (!given) return std::move(given).error();
   const auto& of_file = given->machine;
-  if (const bool said = job != nullptr || a.ranks_said; of_file && said) {
+  if (of_file && job != nullptr) {
     if (auto all = check_ranks(a.plan, of_file->ranks(), ranks); !all) return all;
+  } else if (of_file && a.ranks_said && ranks != of_file->ranks()) {
+    return Error{.code = ErrorCode::invalid_input,
+                 .message = fmt::format("{} has {} ranks, not {}", a.plan, of_file->ranks(), ranks),
+                 .notes = {"leave out the number of ranks, or plan for so many"}};
   }
   if (of_file) ranks = of_file->ranks();
   std::ostream silent(nullptr);

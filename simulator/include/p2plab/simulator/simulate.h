@@ -29,7 +29,7 @@ struct SimOptions {
   bool record = false;              // fill SimResult::recording, for traces and critical paths
   bool fold = true;                 // of a pattern, simulate one rank where that provably gives the same; off: always all of them
   bool skip = true;                 // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
-  SimTime useful = SimTime::max();  // what certainly takes longer is not played to its end: its result is that of `path`
+  SimTime useful = SimTime::max();  // what certainly takes longer is not played to its end: its result is that of `path`, or of a first call
   bool in_a_row = false;            // fill SimResult::period
   int multiprocessors = 0;          // by packets: so many of each GPU have the program's threads; 0: all
   std::shared_ptr<const FoldedResources> resources = nullptr;  // of a folded program: what was found of its schedule for this machine and profile
@@ -96,7 +96,7 @@ struct SimResult {
   SimTime period_at_least{0};        // the same, where calls were not seen to settle: then `period` is the most that they take
   bool played = true;                // false: it takes longer than is useful
   std::vector<SimTime> rank_finish;  // when each rank's last slice is complete
-  std::vector<SimTime> rank_free;    // when it has sent all that it sends and has all that it waits for; empty if not played
+  std::vector<SimTime> rank_free;    // when it has sent all that it sends and has all that it waits for; empty if no call was played
   std::vector<ResourceUse> uses;     // the links by LinkId, then groups, then node limits and memories
   std::int64_t slices = 0;
   std::int64_t transfers = 0;  // slices over the wire, one for each remote operand

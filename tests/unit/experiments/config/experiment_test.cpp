@@ -80,7 +80,7 @@ TEST(Experiment, AllMistakesOfAFileAreFoundInOneRun) {
   ASSERT_FALSE(experiment);
   EXPECT_EQ(mistakes(experiment.error()), 6U) << describe(experiment.error());
   const auto text = describe(experiment.error());
-  for (const char* hint : {"did you mean 'hgx-h200'?", "did you mean 'all_reduce'?", "did you mean 'ring'?", "did you mean 'float64'?",
+  for (const char* hint : {"did you mean 'hgx-h200'?", "did you mean 'all_reduce'?", "did you mean 'ring'?", "did you mean 'float16'?",
                            "did you mean 'cuda'?", ":5:9: "}) {
     EXPECT_NE(text.find(hint), std::string::npos) << hint << '\n' << text;
   }

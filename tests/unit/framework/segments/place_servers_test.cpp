@@ -89,6 +89,15 @@ TEST(PlaceOnServers, ASetIsThereOnce) {
   EXPECT_LE(placed(*resolve_topology("hgx-h100:nodes=3"), 16).front().alike, 3);
 }
 
+// All of one server and three of the other: not the same set the other way round, and better where the whole server is the one that gives all.
+TEST(PlaceOnServers, UnevenSharesAreWeighedEitherWay) {
+  const auto machine = *apply_mask(*resolve_topology("hgx-h100:nodes=2"), {.links = {{"nic0", "net0"}}});
+  const auto placements = placed(machine, 11);
+  const auto of_second = [](const Placement& one) { return std::ranges::count_if(one.gpus, [](Rank rank) { return rank.value >= 8; }); };
+  EXPECT_TRUE(std::ranges::any_of(placements, [&](const Placement& one) { return of_second(one) == 8; }));
+  EXPECT_TRUE(std::ranges::any_of(placements, [&](const Placement& one) { return of_second(one) == 3; }));
+}
+
 TEST(PlaceOnServers, RefusesOneServerAndWhatIsNotThere) {
   EXPECT_FALSE(place_on_servers(*resolve_topology("hgx-h100"), 4));
   EXPECT_FALSE(place_on_servers(*resolve_topology("hgx-h100:nodes=2"), 17));

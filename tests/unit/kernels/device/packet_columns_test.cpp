@@ -117,9 +117,14 @@ TEST(PacketColumns, AreRightInPlace) {
 // What a column is told another one does not know, and slots are used again every third call.
 TEST(PacketColumns, RanksThatRunAheadMeetNoPacketOfAnotherCall) {
   for (const auto& which :
-       {Case{32, "two_shot", all_reduce, 501, 3}, Case{40, "one_shot", broadcast, 77, 2}, Case{40, "two_shot", all_gather, 203, 3}}) {
+       {Case{32, "two_shot", all_reduce, 501, 3}, Case{72, "pairwise", gather, 77, 2}, Case{72, "two_shot", all_gather, 203, 3}}) {
     SCOPED_TRACE(about(which));
-    EXPECT_EQ(Columns(which).run_ahead<device::LlWire>(1, 12), 0);
+    Columns flagged(which);
+    EXPECT_EQ(flagged.run_ahead<device::LlWire>(1, 12), 0);
+    EXPECT_EQ(flagged->packets().columns, which.columns);
+    const auto is_token = [](const PacketItem& item) { return item.is_token(); };
+    const auto tokens = [&](const auto& items) { return std::ranges::any_of(items, is_token); };
+    EXPECT_EQ(std::ranges::any_of(flagged->packets().ranks, tokens), which.kind == gather);
     EXPECT_EQ(Columns(which).run_ahead<device::LamportWire<4>>(1, 12), 0);
   }
 }
