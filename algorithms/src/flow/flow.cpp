@@ -147,11 +147,11 @@ void suggest_blocks(Plan& plan, Bytes size) {
   for (std::size_t i = 0; i < schedule.base_step_count(); ++i) ++steps[schedule.base_step(StepId{static_cast<std::int64_t>(i)}).executor.index()];
   const auto lanes = std::max<std::size_t>(1, std::ranges::max(steps));
   const auto blocks = static_cast<std::int64_t>(most_blocks / lanes);
+  if (blocks < 2) return;
   const auto paths = std::max<std::int64_t>(1, std::ssize(schedule.chunks()) / std::max<std::int64_t>(1, std::ssize(schedule.blocks())));
-  const auto fitting =
-      std::min(size.count() / (std::max<std::int64_t>(paths, 8) * least_slice * std::max<std::int64_t>(1, blocks)),
-               most_slices / (std::max<std::int64_t>(1, blocks) * static_cast<std::int64_t>(std::max<std::size_t>(1, schedule.step_count()))));
-  if (blocks < 2 || fitting < 1) return;
+  const auto fitting = std::min(size.count() / (std::max<std::int64_t>(paths, 8) * least_slice * blocks),
+                                most_slices / (blocks * static_cast<std::int64_t>(std::max<std::size_t>(1, schedule.step_count()))));
+  if (fitting < 1) return;
   plan.tuning.blocks_per_lane = static_cast<int>(blocks);
   plan.tuning.slices = static_cast<int>(blocks * std::min<std::int64_t>(fitting, 32));
 }

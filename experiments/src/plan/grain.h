@@ -51,6 +51,12 @@ inline std::int64_t most_in_leaps(const Program& program) {
   constexpr std::int64_t fine = 32;  // slices of each instruction: more of them hardly gain
   return std::max(most_slices_of(program), std::min(most_of_large, fine * instructions_of(program)));
 }
+/// Slices of all instructions of a program.
+inline std::int64_t slices_of(const Program& program) {
+  std::int64_t sum = 0;
+  for (const auto& instruction : program.instructions) sum += program.slices(instruction);
+  return sum;
+}
 /// It cannot be cut finer.
 inline bool is_whole(const Program& program) { return is_large(program) && instructions_of(program) * 2 > most_slices_of(program); }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -15,6 +14,7 @@
 #include "p2plab/segments/segments.h"
 #include "plan/collective_bound.h"
 #include "plan/floors_json.h"
+#include "plan/grain.h"
 #include "report/assumed_json.h"
 
 namespace p2plab {
@@ -74,29 +74,18 @@ std::optional<double> PlanSummary::gap_pct() const {
 
 namespace {
 
-// What one play of a program costs: the slices that its instructions are cut into.
-std::int64_t played_slices(const Program& program) {
-  const auto& tuning = program.tuning;
-  const auto of = [&](const Instruction& instruction) -> std::int64_t {
-    if (tuning.slices > 0) return tuning.slices;
-    return tuning.slice.count() > 0 ? (instruction.bytes + tuning.slice.count() - 1) / tuning.slice.count() : 1;
-  };
-  return std::accumulate(program.instructions.begin(), program.instructions.end(), std::int64_t{0},
-                         [&](std::int64_t sum, const Instruction& instruction) { return sum + of(instruction); });
-}
-
 // Cut at servers and played; what cannot be cut runs otherwise, and large plans take too long, whether of many steps or of many slices.
 std::optional<PlanSummary::OverServers> over_servers(const Evaluator& evaluator, const Evaluation& evaluation) {
   constexpr std::size_t most_steps = 20'000;
-  constexpr int most_servers = 512;  // a program for each is much memory
-  constexpr std::int64_t most_slices = 200'000;
+  constexpr int most_servers = 512;              // a program for each is much memory
+  constexpr std::int64_t most_played = 200'000;  // slices
   const auto& program = evaluation.program;
   if (steps_as_copies(evaluation.plan().schedule) > most_steps || program.epilogue) return std::nullopt;
   const auto& topology = evaluator.topology();
   if (std::ranges::none_of(topology.links(), [](const Link& link) { return link.kind == LinkKind::network; })) return std::nullopt;
   if (servers_of(topology).count() > most_servers) return std::nullopt;
   const auto cut = cut_at_servers(topology, evaluation.plan().schedule, program.payload, program.tuning, program.in_place);
-  if (!cut || cut->servers.count() < 2 || played_slices(cut->joined) > most_slices) return std::nullopt;
+  if (!cut || cut->servers.count() < 2 || slices_of(cut->joined) > most_played) return std::nullopt;
   const auto played = evaluator.simulate(cut->joined, {.in_a_row = true});
   if (!played) return std::nullopt;
   return PlanSummary::OverServers{cut->servers.count(), cut->stages.size(), to_seconds(played->period)};

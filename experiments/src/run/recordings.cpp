@@ -35,12 +35,6 @@ std::vector<const PlannedCase*> worth_recording(const Winners& winners) {
 
 }  // namespace
 
-std::int64_t slices_of(const Program& program) {
-  std::int64_t sum = 0;
-  for (const auto& instruction : program.instructions) sum += program.slices(instruction);
-  return sum;
-}
-
 Result<std::vector<WinnerRecording>> record_winners(const Evaluator& evaluator, const std::vector<PlannedCase>& cases) {
   std::vector<WinnerRecording> recordings;
   for (const auto& [kind, winners] : winners_of(cases)) {

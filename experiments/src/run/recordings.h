@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "plan/grain.h"
 #include "run/planned_case.h"
 
 namespace p2plab {
@@ -12,9 +13,6 @@ namespace p2plab {
 inline constexpr std::int64_t most_traced_slices = 20'000;
 /// Programs of more slices are not recorded: it takes about 200 bytes a slice.
 inline constexpr std::int64_t most_recorded_slices = 2'000'000;
-
-/// Slices of all instructions of a program.
-std::int64_t slices_of(const Program& program);
 
 /// The plan predicted fastest for its collective and size, and what happened in its simulation.
 struct WinnerRecording {
